@@ -1,0 +1,84 @@
+// Strict conversions between bytes, hex and text. Nothing here guesses: what is not hex is an error.
+import { AgentError } from './errors.ts';
+
+export const EMPTY: Uint8Array = new Uint8Array(0);
+
+const HEX_DIGITS = /^(?:[0-9a-fA-F]{2})*$/;
+
+/** Parses hex digits (an even number, either case, nothing else) into octets. Throws `HEX_INVALID`. */
+export function fromHex(text: string): Uint8Array {
+  if (!HEX_DIGITS.test(text)) {
+    const at = text.search(/[^0-9a-fA-F]/);
+    throw new AgentError('HEX_INVALID', at < 0 ? { odd: text.length } : { at });
+  }
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  return bytes;
+}
+
+/** Writes octets as upper-case hex without spaces. */
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX_OCTETS[byte];
+  return text;
+}
+
+const HEX_OCTETS = Array.from({ length: 256 }, (_, n) => n.toString(16).toUpperCase().padStart(2, '0'));
+
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** Compares without leaving early, so that the time taken says nothing about where two secrets differ. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
+  return difference === 0;
+}
+
+/** Writes `value` (a non-negative safe integer) as `length` octets, big endian. Throws `NUMBER_RANGE`. */
+export function uintBytes(value: number, length: number): Uint8Array {
+  if (!Number.isSafeInteger(value) || value < 0 || (length < 7 && value >= 256 ** length)) {
+    throw new AgentError('NUMBER_RANGE', { value, octets: length });
+  }
+  const bytes = new Uint8Array(length);
+  let rest = value;
+  for (let i = length - 1; i >= 0; i--) {
+    bytes[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+  return bytes;
+}
+
+/** Reads octets as a big-endian unsigned integer. Throws `NUMBER_RANGE` above 2^53-1. */
+export function bytesUint(bytes: Uint8Array): number {
+  let value = 0;
+  for (const byte of bytes) value = value * 256 + byte;
+  if (!Number.isSafeInteger(value)) throw new AgentError('NUMBER_RANGE', { octets: bytes.length });
+  return value;
+}
+
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const utf8Encoder = new TextEncoder();
+
+export function utf8Bytes(text: string): Uint8Array {
+  return utf8Encoder.encode(text);
+}
+
+/** Decodes UTF-8. Throws `TEXT_INVALID` where the octets are not UTF-8. */
+export function bytesUtf8(bytes: Uint8Array): string {
+  try {
+    return utf8Decoder.decode(bytes);
+  } catch (cause) {
+    throw new AgentError('TEXT_INVALID', { octets: bytes.length }, { cause });
+  }
+}
