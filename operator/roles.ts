@@ -1,0 +1,177 @@
+// The roles of the back-end and the functions they offer each other, named for the interfaces of SGP.02 and SGP.22.
+import type { Eid, Iccid, Imei, Imsi } from '../codec/ids.ts';
+import type { Verdict } from '../crypto/verdict.ts';
+
+/** ES9+.InitiateAuthentication answer: whole TLVs, and the certificate as X.509 DER. */
+export type InitiateAuthenticationAnswer = {
+  /** 16 octets. */
+  readonly transactionId: Uint8Array;
+  readonly serverSigned1: Uint8Array;
+  readonly serverSignature1: Uint8Array;
+  readonly euiccCiPKIdToBeUsed: Uint8Array;
+  /** CERT.DPauth.ECDSA. */
+  readonly serverCertificate: Uint8Array;
+};
+
+/** ES9+.AuthenticateClient answer: whole TLVs, and the certificate as X.509 DER. */
+export type AuthenticateClientAnswer = {
+  readonly smdpSigned2: Uint8Array;
+  readonly smdpSignature2: Uint8Array;
+  /** CERT.DPpb.ECDSA. */
+  readonly smdpCertificate: Uint8Array;
+};
+
+export type BoundProfile = {
+  /** BF36, first layer. */
+  readonly boundProfilePackage: Uint8Array;
+  /** Length of the unprotected profile package, in octets. */
+  readonly profileBytes: number;
+  readonly iccid: Iccid;
+};
+
+/** SM-DP: builds, protects and signs profiles (seed 5). Nothing is built before an accepted verdict (seed 108). */
+export type SmDp = {
+  /** ES2.DownloadOrder and ConfirmOrder: reserves a subscription for this EID; the same order answers the same. */
+  downloadOrder(order: {
+    readonly eid: Eid;
+    readonly orderId: string;
+  }): Promise<{ readonly iccid: Iccid; readonly imsi: Imsi }>;
+  /** ES9+.InitiateAuthentication. */
+  initiateAuthentication(request: {
+    readonly euiccChallenge: Uint8Array;
+    readonly euiccInfo1: Uint8Array;
+  }): Promise<InitiateAuthenticationAnswer>;
+  /** ES9+.AuthenticateClient: refuses (REFUSED) without an accepted verdict for this EID and transaction. */
+  authenticateClient(request: {
+    readonly transactionId: Uint8Array;
+    /** BF38 as the eUICC answered it. */
+    readonly authenticateServerResponse: Uint8Array;
+    readonly eid: Eid;
+    readonly iccid: Iccid;
+    readonly verdict: Verdict;
+  }): Promise<AuthenticateClientAnswer>;
+  /** ES9+.GetBoundProfilePackage: checks euiccSignature2, builds the package, binds it to otPK.EUICC and signs. */
+  getBoundProfilePackage(request: {
+    readonly transactionId: Uint8Array;
+    /** BF21 as the eUICC answered it. */
+    readonly prepareDownloadResponse: Uint8Array;
+  }): Promise<BoundProfile>;
+  /** ES9+.HandleNotification: a ProfileInstallationResult or another signed notification. */
+  handleNotification(pendingNotification: Uint8Array): Promise<{ readonly verified: boolean }>;
+};
+
+/** A profile as an EIS knows it. */
+export type EisProfile = {
+  readonly iccid: Iccid;
+  /** The MNO that owns it; empty for a provisioning profile of nobody's. */
+  readonly mno: string;
+  readonly profileClass: 'test' | 'provisioning' | 'operational';
+  readonly state: 'disabled' | 'enabled' | 'deleted';
+};
+
+/** eUICC information set: one eUICC's record in an SM-SR (SGP.02 Annex E), without its keys. */
+export type Eis = {
+  readonly eid: Eid;
+  readonly imei?: Imei;
+  readonly status: 'ok' | 'locked' | 'revoked' | 'quarantined';
+  readonly profiles: readonly EisProfile[];
+  /** When each fact was last stated (Unix milliseconds), and by whom. */
+  readonly provenance: readonly { readonly field: string; readonly source: string; readonly at: number }[];
+};
+
+/** A Command Scripting template (TS 102 226 5.2.1) under the second layer. */
+export type ScriptJob = {
+  readonly script: Uint8Array;
+  /** Restores the state before; made for the sequence counter that follows. */
+  readonly rollback?: Uint8Array;
+};
+
+export type ScriptResult = {
+  /** Whether the card accepted every command of the script. */
+  readonly ok: boolean;
+  readonly executed: number;
+  readonly lastSw: number;
+  /** Responses out of their second layer, data and status word. */
+  readonly responses: readonly Uint8Array[];
+};
+
+export type NotificationEvent = 'install' | 'enable' | 'disable' | 'delete';
+
+export type NotificationResult = {
+  readonly verified: boolean;
+  readonly event?: NotificationEvent;
+  readonly iccid?: Iccid;
+  readonly seqNumber?: number;
+};
+
+/** SM-SR: holds the EIS and the management keys, verifies eUICCs and puts the second layer on (seed 6, 66). */
+export type SmSr = {
+  /** ES3.GetEIS. Throws NOT_FOUND. */
+  getEis(eid: Eid): Promise<Eis>;
+  /** Full verdict on the certificate and the proof of possession; stored with its reasons. */
+  verifyEuicc(request: {
+    readonly mno: string;
+    readonly eid: Eid;
+    readonly imei: Imei;
+    readonly transactionId: Uint8Array;
+    readonly serverSigned1: Uint8Array;
+    /** BF38 with euiccSigned1, euiccSignature1 and both certificates. */
+    readonly authenticateServerResponse: Uint8Array;
+  }): Promise<Verdict>;
+  /**
+   * Second layer for a bound profile package: a script that loads it under SCP03. Needs the accepted verdict of this
+   * transaction and, when another MNO's operational profile is on the card, that donor's rights grant, which it consumes.
+   */
+  secureProfile(request: {
+    readonly mno: string;
+    readonly eid: Eid;
+    readonly transactionId: Uint8Array;
+    readonly boundProfilePackage: Uint8Array;
+    readonly iccid: Iccid;
+    /** COSE_Sign1 of the donor MNO. */
+    readonly rightsGrant?: Uint8Array;
+  }): Promise<ScriptJob>;
+  /**
+   * ES3/ES5 EnableProfile, DisableProfile, DeleteProfile as a script under SCP03 (responses protected too). An MNO may
+   * enable only its own profile; another's may be deleted only with that owner's consent on record.
+   */
+  profileCommand(request: {
+    readonly mno: string;
+    readonly eid: Eid;
+    readonly iccid: Iccid;
+    readonly command: 'enable' | 'disable' | 'delete';
+  }): Promise<ScriptJob>;
+  /** Unwraps what the card answered to the last script. `rolledBack` says that the rollback script ran after it. */
+  scriptResult(request: {
+    readonly eid: Eid;
+    /** Response Scripting template AB. */
+    readonly responseScript: Uint8Array;
+    readonly rolledBack?: boolean;
+  }): Promise<ScriptResult>;
+  /** A notification signed by the eUICC: verified with its certificate, then the EIS is updated. */
+  handleNotification(request: {
+    readonly eid: Eid;
+    readonly pendingNotification: Uint8Array;
+  }): Promise<NotificationResult>;
+};
+
+export type RightsDecision =
+  | { readonly granted: true; readonly rightsGrant: Uint8Array; readonly iccid: Iccid }
+  | { readonly granted: false; readonly reason: string };
+
+/** One MNO as another MNO sees it (after ES4; seed 85 to 89). */
+export type PartnerMno = {
+  readonly name: string;
+  /** The donor's policy control function decides; the grant is EID-bound, single use and expires. */
+  requestRightsGrant(request: {
+    readonly eid: Eid;
+    readonly receiving: string;
+    readonly transactionId: Uint8Array;
+  }): Promise<RightsDecision>;
+  /** The receiving MNO says that its own profile works; answers whether the donor's policy lets its profile go. */
+  confirmChange(request: {
+    readonly eid: Eid;
+    readonly receiving: string;
+    readonly transactionId: Uint8Array;
+  }): Promise<{ readonly deleteAllowed: boolean }>;
+};
