@@ -159,7 +159,7 @@ export type RightsDecision =
   | { readonly granted: true; readonly rightsGrant: Uint8Array; readonly iccid: Iccid }
   | { readonly granted: false; readonly reason: string };
 
-/** One MNO as another MNO sees it (after ES4; seed 85 to 89). */
+/** One MNO as another MNO sees it (after ES4; seed 85 to 89). Every call may be repeated and answers the same. */
 export type PartnerMno = {
   readonly name: string;
   /** The donor's policy control function decides; the grant is EID-bound, single use and expires. */
@@ -168,10 +168,18 @@ export type PartnerMno = {
     readonly receiving: string;
     readonly transactionId: Uint8Array;
   }): Promise<RightsDecision>;
-  /** The receiving MNO says that its own profile works; answers whether the donor's policy lets its profile go. */
-  confirmChange(request: {
+  /** Receiving to donor: the new profile works and its signed enable notification was verified. */
+  changeConfirmed(request: {
     readonly eid: Eid;
     readonly receiving: string;
     readonly transactionId: Uint8Array;
-  }): Promise<{ readonly deleteAllowed: boolean }>;
+  }): Promise<void>;
+  /** Donor to receiving: the signed disable notification was verified; says whether the donor's policy lets the profile go. */
+  profileReleased(request: {
+    readonly eid: Eid;
+    readonly donor: string;
+    readonly transactionId: Uint8Array;
+    readonly iccid: Iccid;
+    readonly deleteAllowed: boolean;
+  }): Promise<void>;
 };
