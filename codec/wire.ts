@@ -260,11 +260,14 @@ function messageCodec<B extends Bodies>(bodies: B): MessageCodec<Message<B>> {
       if (version !== WIRE_VERSION)
         throw new AgentError('MESSAGE_INVALID', {
           field: 'version',
-          why: `${String(version)} is not spoken here`,
+          why: `${typeof version === 'number' ? version : 'none'} is not spoken here`,
         });
       const row = typeof type === 'number' ? byType.get(type) : undefined;
       if (row === undefined)
-        throw new AgentError('MESSAGE_INVALID', { field: 'type', why: `${String(type)} is unknown` });
+        throw new AgentError('MESSAGE_INVALID', {
+          field: 'type',
+          why: `${typeof type === 'number' ? type : 'none'} is unknown`,
+        });
       const { type: _type, version: _version, ...rest } = row[1].fromCbor(value) as Record<string, unknown>;
       return { is: row[0], ...rest } as Message<B>;
     },

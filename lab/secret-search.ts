@@ -93,7 +93,7 @@ function* views(recordings: readonly Recording[]): Generator<View> {
     if (topic.endsWith('/block')) collectBlock(bytes, blocks);
   }
   for (const [transfer, parts] of blocks) {
-    const inOrder = [...parts].sort(([a], [b]) => a - b).map(([, data]) => data);
+    const inOrder = [...parts].toSorted(([a], [b]) => a - b).map(([, data]) => data);
     yield { where: `transfer ${transfer} joined`, bytes: concat(...inOrder) };
   }
 }
