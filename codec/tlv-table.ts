@@ -1,13 +1,26 @@
 // Tables of TLV fields: types inferred from the rows, encoding and decoding read from the same row.
 import { bytesUint, bytesUtf8, concat, EMPTY, equalBytes, toHex, utf8Bytes } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
-import { encodeTlv, readTlvs, tagText, type Tlv } from './ber-tlv.ts';
+import { encodeTlv, readOnly, readTlv, readTlvs, tagText, type Tlv } from './ber-tlv.ts';
 
 /** How a value is laid out inside its TLV (or, for a sequence, as the run of its members). */
 export type Type<T> = {
   readonly decode: (bytes: Uint8Array) => T;
   readonly encode: (value: T) => Uint8Array;
+  /** What a walk over the octets needs to name the parts; a type without it is a leaf. */
+  readonly shape?: Shape;
 };
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a walk over a table meets types of every kind
+export type AnyType = Type<any>;
+
+/** The structure of a type: members by tag, one of several, a run of equal objects, one wrapped object, or other DER. */
+export type Shape =
+  | { readonly kind: 'sequence'; readonly fields: Fields }
+  | { readonly kind: 'choice'; readonly fields: Fields }
+  | { readonly kind: 'run'; readonly item: AnyType }
+  | { readonly kind: 'object'; readonly tag: number; readonly type: AnyType }
+  | { readonly kind: 'der' };
 
 /** One row: `optional` rows may be missing, `many` rows repeat, `raw` rows hold the whole object with tag and length. */
 export type Field<T> = {
@@ -18,6 +31,10 @@ export type Field<T> = {
   readonly raw?: true;
   /** Further tags accepted on decode, never sent: forms seen in the field. */
   readonly also?: readonly number[];
+  /** In a choice: the alternative is also accepted without its tag, its members following at once. Never sent. */
+  readonly bare?: true;
+  /** What octets kept as they came hold: of the whole object in a `raw` row, else of its value. For a walk only. */
+  readonly inside?: AnyType;
 };
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a table mixes field types; each row keeps its own
@@ -39,26 +56,27 @@ export type Decoded<F extends Fields> = {
 export type TypeOf<T> = T extends Type<infer V> ? V : never;
 
 /**
- * A run of tagged fields in the order of the table. Decoding accepts any order and skips unknown tags;
- * a missing mandatory field, or one that is there twice and not `many`, is an error.
+ * A run of tagged fields in the order of the table. Decoding accepts any order and skips unknown tags; rows that share
+ * a tag are filled in the order of the table. A missing mandatory field, or one object too many, is an error.
  */
 export function sequence<const F extends Fields>(fields: F): Type<Decoded<F>> {
   const rows = Object.entries(fields);
-  const byTag = new Map<number, readonly [string, Field<unknown>]>();
-  for (const [name, field] of rows) {
-    for (const tag of [field.tag, ...(field.also ?? [])]) byTag.set(tag, [name, field]);
-  }
+  const byTag = rowsByTag(fields);
   return {
+    shape: { kind: 'sequence', fields },
     decode(bytes) {
       const out: Record<string, unknown> = {};
       for (const [name, field] of rows) if (field.many === true) out[name] = [];
       for (const tlv of readTlvs(bytes)) {
-        const row = byTag.get(tlv.tag);
-        if (row === undefined) continue;
+        const candidates = byTag.get(tlv.tag);
+        if (candidates === undefined) continue;
+        const row = candidates.find(([name, field]) => field.many === true || !(name in out));
+        if (row === undefined) {
+          throw new AgentError('TLV_VALUE', { field: candidates[0]?.[0], why: 'present twice' });
+        }
         const [name, field] = row;
         const value = decodeField(name, field, tlv);
         if (field.many === true) (out[name] as unknown[]).push(value);
-        else if (name in out) throw new AgentError('TLV_VALUE', { field: name, why: 'present twice' });
         else out[name] = value;
       }
       for (const [name, field] of rows) {
@@ -78,13 +96,34 @@ export function sequence<const F extends Fields>(fields: F): Type<Decoded<F>> {
           throw new AgentError('TLV_MISSING', { field: name, tag: tagText(field.tag) });
         }
         for (const item of field.many === true ? (held as unknown[]) : [held]) {
-          const bytes = field.type.encode(item);
-          parts.push(field.raw === true ? bytes : encodeTlv(field.tag, bytes));
+          parts.push(encodeField(field, item));
         }
       }
       return concat(...parts);
     },
   };
+}
+
+type Row = readonly [name: string, field: Field<unknown>];
+
+/** The rows that an object with a given tag may fill, in the order of the table. */
+export function rowsByTag(fields: Fields): ReadonlyMap<number, readonly Row[]> {
+  const byTag = new Map<number, Row[]>();
+  for (const row of Object.entries(fields)) {
+    for (const tag of [row[1].tag, ...(row[1].also ?? [])]) {
+      const rows = byTag.get(tag);
+      if (rows === undefined) byTag.set(tag, [row]);
+      else rows.push(row);
+    }
+  }
+  return byTag;
+}
+
+function encodeField(field: Field<unknown>, value: unknown): Uint8Array {
+  const bytes = field.type.encode(value);
+  if (field.raw !== true) return encodeTlv(field.tag, bytes);
+  readOnly(bytes, field.tag);
+  return bytes;
 }
 
 function decodeField(name: string, field: Field<unknown>, tlv: Tlv): unknown {
@@ -100,6 +139,7 @@ function decodeField(name: string, field: Field<unknown>, tlv: Tlv): unknown {
 /** A whole data object with a fixed tag, for instance a command: `object(0xBF2D, sequence({…}))`. */
 export function object<T>(tag: number, type: Type<T>): Type<T> {
   return {
+    shape: { kind: 'object', tag, type },
     decode(bytes) {
       const tlvs = readTlvs(bytes);
       const only = tlvs[0];
@@ -115,20 +155,28 @@ export function object<T>(tag: number, type: Type<T>): Type<T> {
   };
 }
 
-/** Exactly one of several tagged alternatives; the value says which by `is`. */
+/**
+ * Exactly one of several tagged alternatives; the value says which by `is`. Where no tag fits, an alternative marked
+ * `bare` is tried on the octets as a whole.
+ */
 export function choice<const F extends Fields>(
   fields: F,
 ): Type<{ [K in keyof F]: { readonly is: K; readonly value: ValueOf<F[K]> } }[keyof F]> {
   type Value = { [K in keyof F]: { readonly is: K; readonly value: ValueOf<F[K]> } }[keyof F];
+  const byTag = rowsByTag(fields);
+  const bare = Object.entries(fields).filter(([, field]) => field.bare === true);
   return {
+    shape: { kind: 'choice', fields },
     decode(bytes) {
       const tlvs = readTlvs(bytes);
-      const only = tlvs[0];
-      if (only !== undefined && tlvs.length === 1) {
-        for (const [name, field] of Object.entries(fields)) {
-          if (field.tag !== only.tag && field.also?.includes(only.tag) !== true) continue;
-          return { is: name, value: decodeField(name, field, only) } as unknown as Value;
-        }
+      const first = tlvs[0];
+      const row = first === undefined ? undefined : byTag.get(first.tag)?.[0];
+      if (first !== undefined && row !== undefined && tlvs.length === 1) {
+        return { is: row[0], value: decodeField(row[0], row[1], first) } as unknown as Value;
+      }
+      for (const [name, field] of bare) {
+        if (first !== undefined && !startsWith(field.type, first.tag)) continue;
+        return { is: name, value: field.type.decode(bytes) as unknown } as unknown as Value;
       }
       throw new AgentError('TLV_VALUE', {
         why: 'none of the alternatives',
@@ -138,23 +186,52 @@ export function choice<const F extends Fields>(
     encode(value) {
       const field = fields[value.is as string];
       if (field === undefined) throw new AgentError('TLV_VALUE', { why: 'no such alternative' });
-      const bytes = field.type.encode(value.value);
-      return field.raw === true ? bytes : encodeTlv(field.tag, bytes);
+      return encodeField(field, value.value);
     },
   };
 }
 
+/** Whether the value of a type may hold an object with this tag at its first level. */
+export function startsWith(type: AnyType, tag: number): boolean {
+  const shape = type.shape;
+  switch (shape?.kind) {
+    case 'sequence':
+    case 'choice':
+      return rowsByTag(shape.fields).has(tag);
+    case 'run':
+      return startsWith(shape.item, tag);
+    case 'object':
+      return shape.tag === tag;
+    case 'der':
+    case undefined:
+      return false;
+  }
+}
+
 /** A run of equal objects with one tag, as in SEQUENCE OF. */
 export function listOf<T>(tag: number, type: Type<T>): Type<T[]> {
+  return runOf(object(tag, type));
+}
+
+/** A run of whole objects, each of which `item` reads: SEQUENCE OF CHOICE. */
+export function runOf<T>(item: Type<T>): Type<T[]> {
   return {
-    decode: (bytes) =>
-      readTlvs(bytes).map((tlv) => {
-        if (tlv.tag !== tag)
-          throw new AgentError('TLV_VALUE', { expected: tagText(tag), found: tagText(tlv.tag) });
-        return type.decode(tlv.value);
-      }),
-    encode: (values) => concat(...values.map((value) => encodeTlv(tag, type.encode(value)))),
+    shape: { kind: 'run', item },
+    decode: (bytes) => readTlvs(bytes).map((tlv) => item.decode(tlv.raw)),
+    encode: (values) => concat(...values.map((value) => item.encode(value))),
   };
+}
+
+/** One whole object kept as it came; its tag must be one that `inside` knows. Decode it with `inside` when needed. */
+export function rawOf(inside: AnyType): Type<Uint8Array> {
+  const check = (bytes: Uint8Array): Uint8Array => {
+    const tlv = readTlv(bytes);
+    if (tlv.raw.length !== bytes.length || !startsWith(inside, tlv.tag)) {
+      throw new AgentError('TLV_VALUE', { why: 'not the expected object', found: tagText(tlv.tag) });
+    }
+    return Uint8Array.from(bytes);
+  };
+  return { decode: check, encode: check, ...(inside.shape === undefined ? {} : { shape: inside.shape }) };
 }
 
 /** Octets as they are, of one length or of a range where given. Decoding copies. */

@@ -1,0 +1,207 @@
+// Installation results and notifications: SGP.22 2.5.6, 3.5, 5.7.9 to 5.7.11; results of eUICC packages: SGP.32 5.9.11.
+import { AgentError } from '../../base/errors.ts';
+import { codes } from '../tlv-names.ts';
+import {
+  choice,
+  nothing,
+  object,
+  octets,
+  oid,
+  rawOf,
+  runOf,
+  sequence,
+  type Type,
+  type TypeOf,
+  unsigned,
+  utf8,
+} from '../tlv-table.ts';
+import {
+  aidType,
+  certificate,
+  iccidType,
+  notificationEvent,
+  signature,
+  TAG_SIGNATURE,
+  transactionId,
+} from './types.ts';
+
+const rawObject = octets({ min: 2 });
+
+/** NotificationMetadata as a whole object BF2F; euiccNotificationSignature covers these octets. */
+export const NotificationMetadata = object(
+  0xbf2f,
+  sequence({
+    seqNumber: { tag: 0x80, type: unsigned },
+    profileManagementOperation: { tag: 0x81, type: notificationEvent },
+    notificationAddress: { tag: 0x0c, type: utf8 },
+    iccid: { tag: 0x5a, type: iccidType, optional: true },
+  }),
+);
+
+export type NotificationMetadata = TypeOf<typeof NotificationMetadata>;
+
+export const bppCommandId = codes({
+  initialiseSecureChannel: 0,
+  configureISDP: 1,
+  storeMetadata: 2,
+  storeMetadata2: 3,
+  replaceSessionKeys: 4,
+  loadProfileElements: 5,
+});
+
+export const errorReason = codes({
+  incorrectInputValues: 1,
+  invalidSignature: 2,
+  invalidTransactionId: 3,
+  unsupportedCrtValues: 4,
+  unsupportedRemoteOperationType: 5,
+  unsupportedProfileClass: 6,
+  scp03tStructureError: 7,
+  scp03tSecurityError: 8,
+  installFailedDueToIccidAlreadyExistsOnEuicc: 9,
+  installFailedDueToInsufficientMemoryForProfile: 10,
+  installFailedDueToInterruption: 11,
+  installFailedDueToPEProcessingError: 12,
+  installFailedDueToIccidMismatch: 13,
+  testProfileInstallFailedDueToInvalidNaaKey: 14,
+  pprNotAllowed: 15,
+  installFailedDueToUnknownError: 127,
+});
+
+const simaResponse = octets();
+
+/** `simaResponse` holds the EUICCResponse of the profile package interpreter (TCA interoperable format), DER. */
+export const successResult = sequence({
+  aid: { tag: 0x4f, type: aidType },
+  simaResponse: { tag: 0x04, type: simaResponse },
+});
+
+export const errorResult = sequence({
+  bppCommandId: { tag: 0x80, type: bppCommandId },
+  errorReason: { tag: 0x81, type: errorReason },
+  simaResponse: { tag: 0x82, type: simaResponse, optional: true },
+});
+
+/** ProfileInstallationResultData as a whole object BF27; euiccSignPIR covers these octets. */
+export const ProfileInstallationResultData = object(
+  0xbf27,
+  sequence({
+    transactionId: { tag: 0x80, type: transactionId },
+    notificationMetadata: {
+      tag: 0xbf2f,
+      type: rawObject,
+      raw: true,
+      inside: NotificationMetadata,
+    },
+    smdpOid: { tag: 0x06, type: oid, optional: true },
+    finalResult: {
+      tag: 0xa2,
+      type: choice({
+        successResult: { tag: 0xa0, type: successResult, bare: true },
+        errorResult: { tag: 0xa1, type: errorResult, bare: true },
+      }),
+    },
+  }),
+);
+
+const profileInstallationResultMembers = sequence({
+  profileInstallationResultData: {
+    tag: 0xbf27,
+    type: rawObject,
+    raw: true,
+    inside: ProfileInstallationResultData,
+  },
+  euiccSignPIR: { tag: TAG_SIGNATURE, type: signature },
+});
+
+export const ProfileInstallationResult = object(0xbf37, profileInstallationResultMembers);
+
+const otherSignedNotificationMembers = sequence({
+  tbsOtherNotification: { tag: 0xbf2f, type: rawObject, raw: true, inside: NotificationMetadata },
+  euiccNotificationSignature: { tag: TAG_SIGNATURE, type: signature },
+  euiccCertificate: certificate,
+  eumCertificate: certificate,
+});
+
+/** OtherSignedNotification as a whole object 30: enable, disable and delete. */
+export const OtherSignedNotification = object(0x30, otherSignedNotificationMembers);
+
+/** One whole notification, BF37 or 30. */
+export const PendingNotification = choice({
+  profileInstallationResult: { tag: 0xbf37, type: profileInstallationResultMembers },
+  otherSignedNotification: { tag: 0x30, type: otherSignedNotificationMembers },
+});
+
+/** The metadata of a whole notification of either kind. */
+export function notificationMetadataOf(pendingNotification: Uint8Array): NotificationMetadata {
+  const pending = PendingNotification.decode(pendingNotification);
+  if (pending.is === 'otherSignedNotification')
+    return NotificationMetadata.decode(pending.value.tbsOtherNotification);
+  const data = ProfileInstallationResultData.decode(pending.value.profileInstallationResultData);
+  return NotificationMetadata.decode(data.notificationMetadata);
+}
+
+export const ListNotificationRequest = object(
+  0xbf28,
+  sequence({ profileManagementOperation: { tag: 0x81, type: notificationEvent, optional: true } }),
+);
+
+export const ListNotificationResponse = object(
+  0xbf28,
+  choice({
+    notificationMetadataList: { tag: 0xa0, type: runOf(NotificationMetadata), bare: true },
+    listNotificationsResultError: { tag: 0x81, type: codes({ undefinedError: 127 }) },
+  }),
+);
+
+export const RetrieveNotificationsListRequest = object(
+  0xbf2b,
+  sequence({
+    searchCriteria: {
+      tag: 0xa0,
+      type: choice({
+        seqNumber: { tag: 0x80, type: unsigned },
+        profileManagementOperation: { tag: 0x81, type: notificationEvent },
+        euiccPackageResults: { tag: 0x82, type: nothing },
+      }),
+      optional: true,
+    },
+  }),
+);
+
+/** Whole results BF51, kept as they came. */
+const euiccPackageResults: Type<Uint8Array[]> = runOf(rawOf(object(0xbf51, octets())));
+
+/** Whole notifications, kept as they came: they travel on unchanged. */
+export const pendingNotifications: Type<Uint8Array[]> = runOf(rawOf(PendingNotification));
+
+export const RetrieveNotificationsListResponse = object(
+  0xbf2b,
+  choice({
+    notificationList: { tag: 0xa0, type: pendingNotifications, bare: true },
+    notificationsListResultError: {
+      tag: 0x81,
+      type: codes({ noResultAvailable: 1, undefinedError: 127 }),
+    },
+    euiccPackageResultList: { tag: 0xa2, type: euiccPackageResults },
+  }),
+);
+
+/** ES10b.RemoveNotificationFromList. */
+export const NotificationSentRequest = object(0xbf30, sequence({ seqNumber: { tag: 0x80, type: unsigned } }));
+
+export const deleteNotificationStatus = codes({ ok: 0, nothingToDelete: 1, undefinedError: 127 });
+
+export const NotificationSentResponse = object(
+  0xbf30,
+  sequence({ deleteNotificationStatus: { tag: 0x80, type: deleteNotificationStatus } }),
+);
+
+/** The one event of a notification's metadata. Throws `TLV_VALUE` where not exactly one is set. */
+export function eventOf(metadata: NotificationMetadata): TypeOf<typeof notificationEvent>[number] {
+  const [event, ...others] = metadata.profileManagementOperation;
+  if (event === undefined || others.length > 0) {
+    throw new AgentError('TLV_VALUE', { field: 'profileManagementOperation', why: 'not exactly one event' });
+  }
+  return event;
+}
