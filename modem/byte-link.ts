@@ -20,12 +20,12 @@ const MAX_UNREAD_CHUNKS = 65_536;
 export function createLinkPair(): readonly [ByteLink, ByteLink] {
   const queues = [createQueue<Uint8Array>(MAX_UNREAD_CHUNKS), createQueue<Uint8Array>(MAX_UNREAD_CHUNKS)];
   let open = true;
-  let markClosed = (): void => {};
+  let markClosed: (() => void) | undefined;
   const closed = new Promise<void>((resolve) => (markClosed = resolve));
   const close = (): Promise<void> => {
     open = false;
     for (const queue of queues) queue.end();
-    markClosed();
+    markClosed?.();
     return closed;
   };
   const end = (incoming: Queue<Uint8Array>, outgoing: Queue<Uint8Array>): ByteLink => ({
