@@ -36,7 +36,7 @@ const MANDATORY_FILES: readonly FileTemplate[] = [
   transparent('ef-spc', 0x6f33, 3, { size: 3, fill: ZERO }),
   transparent('ef-otapaspc', 0x6f34, 2, { size: 1 }),
   transparent('ef-namlock', 0x6f35, 2, { size: 1 }),
-  transparent('ef-ota', 0x6f36, 2),
+  transparent('ef-ota', 0x6f36, 2, { size: 17 }),
   transparent('ef-sp', 0x6f37, 5, { size: 1 }),
   transparent('ef-esn-meid-me', 0x6f38, 5, { size: 8, fill: ZERO }),
   transparent('ef-li', 0x6f3a, 5),
