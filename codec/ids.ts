@@ -165,3 +165,17 @@ function concatHex(...parts: readonly string[]): string {
 export function swapNibbles(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(bytes, (byte) => ((byte << 4) & 0xf0) | (byte >> 4));
 }
+
+/** MCC and MNC (5 or 6 digits) as 3 octets, as in location areas and PLMN lists (3GPP TS 24.008, 10.5.1.3). */
+export function encodePlmn(mccMnc: string): Uint8Array {
+  if (!/^\d{5,6}$/.test(mccMnc)) throw bad('PLMN', mccMnc, 'not 5 or 6 digits');
+  const [a, b, c, d, e, f = 'F'] = mccMnc;
+  return fromHex(`${b}${a}${f}${c}${e}${d}`);
+}
+
+export function decodePlmn(bytes: Uint8Array): string {
+  const [b, a, f, c, e, d] = toHex(bytes);
+  const digits = `${a}${b}${c}${d}${e}${f === 'F' ? '' : f}`;
+  if (bytes.length !== 3 || !/^\d{5,6}$/.test(digits)) throw bad('PLMN', toHex(bytes), 'not 5 or 6 digits');
+  return digits;
+}

@@ -96,10 +96,10 @@ export type AkaContent = {
   readonly authCounterMax?: number;
   /** The octet as given; bit 2 is the check against a jump of more than `sqnDelta` (GSMA TS.48: wrap around). */
   readonly sqnOptions: number;
-  readonly sqnDelta: bigint;
-  readonly sqnAgeLimit: bigint;
+  readonly sqnDelta: number;
+  readonly sqnAgeLimit: number;
   /** The highest accepted SEQ of each of the 32 indices IND; the index itself is not part of the values. */
-  readonly sqn: readonly bigint[];
+  readonly sqn: readonly number[];
 };
 
 /** CAVE and CDMA2000 parameters of a CSIM, as given. */

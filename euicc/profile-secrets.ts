@@ -1,6 +1,6 @@
 // PINs, PUKs and authentication parameters of a profile package as the card keeps them, with the defaults of the ASN.1 module
 // filled in (TCA eUICC Profile Package: Interoperable Format, 8.4 and 8.5).
-import { bytesUint, fromHex, toHex } from '../base/bytes.ts';
+import { bytesUint, fromHex } from '../base/bytes.ts';
 import { Secret } from '../base/log.ts';
 import type { AkaParameter, AlgoParameter, PinConfiguration } from '../codec/saip/elements.ts';
 import type { ElementValue } from '../codec/saip/package.ts';
@@ -82,7 +82,7 @@ const DEFAULT_CONSTANTS = fromHex(
 const DEFAULT_SQN_OPTIONS = 0x02;
 const DEFAULT_SQN_LIMIT = fromHex('000010000000');
 const SQN_INDICES = 32;
-const HIGHEST_SEQ = 0x07ffffffffffn;
+const HIGHEST_SEQ = 0x07ffffffffff;
 
 /** The parameters of one application; `value` holds algorithm parameters of its own, not a mapping. */
 export function akaOf(value: AkaParameter, algo: AlgoParameter): AkaContent {
@@ -119,8 +119,8 @@ export function akaOf(value: AkaParameter, algo: AlgoParameter): AkaContent {
   };
 }
 
-function seq(octets: Uint8Array): bigint {
-  const value = BigInt(`0x${toHex(octets)}`);
+function seq(octets: Uint8Array): number {
+  const value = bytesUint(octets);
   if (value > HIGHEST_SEQ) refuse('badValues', 'a sequence number above 07FFFFFFFFFF');
   return value;
 }
