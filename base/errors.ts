@@ -57,11 +57,13 @@ export const ERRORS = {
   CONFIG_INVALID: { retry: 'never', text: 'the configuration is invalid' },
   // agent
   JOURNAL_CORRUPT: { retry: 'never', text: 'the journal is damaged before its last record' },
-  STORE_LOCKED: { retry: 'later', text: 'another process uses this state folder' },
+  STORE_LOCKED: { retry: 'later', text: 'another process uses this state folder or database' },
   CARD_UNEXPECTED: { retry: 'never', text: 'the card in the device is not the one the order was for' },
   // card
   STORE_CORRUPT: { retry: 'never', text: 'the state file is damaged or was made with another key' },
   // operator
+  STORE_FAILED: { retry: 'later', text: 'the database cannot be used' },
+  STORE_VERSION: { retry: 'never', text: 'the database was written by a newer version of this program' },
   REFUSED: { retry: 'never', text: 'the operator refuses the request' },
   NOT_FOUND: { retry: 'never', text: 'the record does not exist' },
   CONFLICT: { retry: 'now', text: 'the record changed meanwhile' },
