@@ -1,0 +1,109 @@
+// Certificate revocation lists (RFC 5280 section 5; SGP.22 4.5.2.2): which serial numbers of an issuer are revoked.
+import { concat, equalBytes, fromHex, toHex } from '../base/bytes.ts';
+import { AgentError } from '../base/errors.ts';
+import { encodeTlv, readOnly, readTlvs, type Tlv } from '../codec/ber-tlv.ts';
+import { unsigned } from '../codec/tlv-table.ts';
+import { DER, decodeBits, decodeTime, encodeName, encodeTime, encodeUnsigned, malformed } from './der.ts';
+import { type Ec, signatureFromDer } from './ec.ts';
+import {
+  authorityKeyIdentifierExtension,
+  type Certificate,
+  type CertificateIssuer,
+  signDer,
+} from './x509.ts';
+
+export type Crl = {
+  readonly raw: Uint8Array;
+  readonly tbs: Uint8Array;
+  readonly issuerRaw: Uint8Array;
+  /** Unix milliseconds. */
+  readonly thisUpdate: number;
+  readonly nextUpdate?: number;
+  /** Serial numbers in upper-case hex. */
+  readonly revoked: ReadonlySet<string>;
+  /** r and s, 64 octets. */
+  readonly signature: Uint8Array;
+};
+
+/** Signs a list of revoked serial numbers (upper-case hex). Times are Unix milliseconds. */
+export function issueCrl(
+  ec: Ec,
+  issuer: CertificateIssuer,
+  list: {
+    readonly number: number;
+    readonly thisUpdate: number;
+    readonly nextUpdate: number;
+    readonly revoked: readonly { readonly serialNumber: string; readonly at: number }[];
+  },
+): Uint8Array {
+  const entries = list.revoked.map(({ serialNumber, at }) =>
+    encodeTlv(DER.sequence, encodeUnsigned(fromHex(serialNumber)), encodeTime(at)),
+  );
+  const crlNumber = encodeTlv(
+    DER.sequence,
+    Uint8Array.of(DER.oid, 3, 0x55, 0x1d, 0x14),
+    encodeTlv(DER.octetString, encodeTlv(DER.integer, unsigned.encode(list.number))),
+  );
+  const tbs = encodeTlv(
+    DER.sequence,
+    Uint8Array.of(DER.integer, 1, 1),
+    encodeTlv(DER.sequence, Uint8Array.of(DER.oid, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)),
+    encodeName(issuer.name),
+    encodeTime(list.thisUpdate),
+    encodeTime(list.nextUpdate),
+    entries.length === 0 ? concat() : encodeTlv(DER.sequence, ...entries),
+    encodeTlv(0xa0, encodeTlv(DER.sequence, authorityKeyIdentifierExtension(issuer.publicKey), crlNumber)),
+  );
+  return signDer(ec, issuer, tbs);
+}
+
+/** Reads a list. Throws `CERTIFICATE_INVALID`. */
+export function parseCrl(der: Uint8Array): Crl {
+  try {
+    return parse(Uint8Array.from(der));
+  } catch (cause) {
+    if (cause instanceof AgentError && cause.code !== 'CERTIFICATE_INVALID')
+      throw malformed('the revocation list', cause);
+    throw cause;
+  }
+}
+
+function parse(der: Uint8Array): Crl {
+  const [tbsTlv, algorithm, signatureTlv] = readTlvs(readOnly(der, DER.sequence).value);
+  if (tbsTlv === undefined || algorithm === undefined || signatureTlv === undefined)
+    throw malformed('the revocation list');
+  const members = readTlvs(tbsTlv.value);
+  if (members[0]?.tag === DER.integer) members.shift();
+  const [, issuer, thisUpdate, ...rest] = members;
+  if (issuer === undefined || thisUpdate === undefined) throw malformed('the revocation list');
+  const next = rest[0] !== undefined && isTime(rest[0]) ? rest.shift() : undefined;
+  const entries = rest[0]?.tag === DER.sequence ? readTlvs(rest[0].value) : [];
+  return {
+    raw: der,
+    tbs: tbsTlv.raw,
+    issuerRaw: issuer.raw,
+    thisUpdate: decodeTime(thisUpdate),
+    ...(next === undefined ? {} : { nextUpdate: decodeTime(next) }),
+    revoked: new Set(entries.map((entry) => toHex(readTlvs(entry.value)[0]?.value ?? concat()))),
+    signature: signatureFromDer(decodeBits(signatureTlv)),
+  };
+}
+
+function isTime(tlv: Tlv): boolean {
+  return tlv.tag === DER.utcTime || tlv.tag === DER.generalizedTime;
+}
+
+/** Whether one of the lists, issued and signed by `issuer`, names the certificate. */
+export function isRevoked(
+  ec: Ec,
+  certificate: Certificate,
+  issuer: Certificate,
+  crls: readonly Crl[],
+): boolean {
+  return crls.some(
+    (crl) =>
+      crl.revoked.has(certificate.serialNumber) &&
+      equalBytes(crl.issuerRaw, issuer.subjectRaw) &&
+      ec.verify(issuer.curve, issuer.publicKey, crl.tbs, crl.signature),
+  );
+}

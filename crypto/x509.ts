@@ -1,0 +1,317 @@
+// X.509 certificates as the RSP roles use them (RFC 5280; SGP.22 4.5.2): what a verdict needs is read, the rest is kept raw.
+import { concat, equalBytes, toHex } from '../base/bytes.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Secret } from '../base/log.ts';
+import { encodeTlv, findTlv, readOnly, readTlvs, type Tlv } from '../codec/ber-tlv.ts';
+import { namedBits, oid, unsigned } from '../codec/tlv-table.ts';
+import {
+  DER,
+  decodeBits,
+  decodeName,
+  decodeTime,
+  encodeBits,
+  encodeName,
+  encodeTime,
+  encodeUnsigned,
+  malformed,
+  type Name,
+} from './der.ts';
+import { type CurveName, type Ec, signatureFromDer, signatureToDer } from './ec.ts';
+import { decodePublicKeyInfo, encodePublicKeyInfo } from './ec-keys.ts';
+import { sha1 } from './hash.ts';
+
+const OID_ECDSA_SHA256 = '1.2.840.10045.4.3.2';
+
+const EXTENSION = {
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  nameConstraints: '2.5.29.30',
+  certificatePolicies: '2.5.29.32',
+  authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
+  crlDistributionPoints: '2.5.29.31',
+} as const;
+
+/** Certificate policies of the RSP roles (SGP.22 Annex H, id-rspRole). */
+export const RSP_ROLE = {
+  ci: '2.23.146.1.2.1.0',
+  euicc: '2.23.146.1.2.1.1',
+  eum: '2.23.146.1.2.1.2',
+  dpTls: '2.23.146.1.2.1.3',
+  dpAuth: '2.23.146.1.2.1.4',
+  dpPb: '2.23.146.1.2.1.5',
+} as const;
+
+/** Bits of KeyUsage in use (RFC 5280 4.2.1.3). */
+export const KEY_USAGE = { digitalSignature: 0, keyAgreement: 4, keyCertSign: 5, cRLSign: 6 } as const;
+
+export type Certificate = {
+  /** The whole certificate, and the part that is signed. */
+  readonly raw: Uint8Array;
+  readonly tbs: Uint8Array;
+  /** Upper-case hex. */
+  readonly serialNumber: string;
+  readonly issuer: Name;
+  readonly subject: Name;
+  readonly issuerRaw: Uint8Array;
+  readonly subjectRaw: Uint8Array;
+  /** Unix milliseconds. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly curve: CurveName;
+  /** 04 X Y. */
+  readonly publicKey: Uint8Array;
+  /** r and s, 64 octets. */
+  readonly signature: Uint8Array;
+  readonly subjectKeyIdentifier?: Uint8Array;
+  readonly authorityKeyIdentifier?: Uint8Array;
+  readonly isCa: boolean;
+  readonly pathLength?: number;
+  /** Numbers of the bits that are set; absent where the extension is. */
+  readonly keyUsage?: readonly number[];
+  readonly policies: readonly string[];
+  /** Registered ids of the subjectAltName: the role's object identifier. */
+  readonly registeredIds: readonly string[];
+  /** Permitted directory names of the nameConstraints: an EUM's organization and EID prefix. */
+  readonly permittedNames: readonly Name[];
+};
+
+/** Reads a certificate. Throws `CERTIFICATE_INVALID` or `KEY_INVALID`, naming the part. */
+export function parseCertificate(der: Uint8Array): Certificate {
+  try {
+    return parse(Uint8Array.from(der));
+  } catch (cause) {
+    if (cause instanceof AgentError && (cause.code === 'CERTIFICATE_INVALID' || cause.code === 'KEY_INVALID'))
+      throw cause;
+    if (cause instanceof AgentError) throw malformed(String(cause.data['field'] ?? cause.code), cause);
+    throw cause;
+  }
+}
+
+function parse(der: Uint8Array): Certificate {
+  const [tbsTlv, algorithm, signatureTlv, ...more] = readTlvs(readOnly(der, DER.sequence).value);
+  if (
+    tbsTlv?.tag !== DER.sequence ||
+    algorithm === undefined ||
+    signatureTlv === undefined ||
+    more.length > 0
+  ) {
+    throw malformed('the outer structure');
+  }
+  const members = readTlvs(tbsTlv.value);
+  if (members[0]?.tag !== 0xa0) throw malformed('the version');
+  const [, serial, innerAlgorithm, issuer, validity, subject, keyInfo] = members;
+  if (serial?.tag !== DER.integer || innerAlgorithm === undefined || keyInfo === undefined)
+    throw malformed('the body');
+  if (issuer?.tag !== DER.sequence || validity === undefined || subject?.tag !== DER.sequence)
+    throw malformed('the body');
+  if (!equalBytes(algorithm.raw, innerAlgorithm.raw) || !equalBytes(algorithm.raw, ALGORITHM)) {
+    throw malformed('the signature algorithm');
+  }
+  const [notBefore, notAfter] = readTlvs(validity.value);
+  if (notBefore === undefined || notAfter === undefined) throw malformed('the validity');
+  const key = decodePublicKeyInfo(keyInfo.raw);
+  return {
+    raw: der,
+    tbs: tbsTlv.raw,
+    serialNumber: toHex(serial.value),
+    issuer: decodeName(issuer.value),
+    subject: decodeName(subject.value),
+    issuerRaw: issuer.raw,
+    subjectRaw: subject.raw,
+    notBefore: decodeTime(notBefore),
+    notAfter: decodeTime(notAfter),
+    curve: key.curve,
+    publicKey: key.publicKey,
+    signature: signatureOf(signatureTlv),
+    ...readExtensions(members.find(({ tag }) => tag === 0xa3)),
+  };
+}
+
+const ALGORITHM = encodeTlv(DER.sequence, encodeTlv(DER.oid, oid.encode(OID_ECDSA_SHA256)));
+
+function signatureOf(tlv: Tlv): Uint8Array {
+  try {
+    return signatureFromDer(decodeBits(tlv));
+  } catch (cause) {
+    throw malformed('the signature value', cause);
+  }
+}
+
+type Extensions = Pick<
+  Certificate,
+  | 'subjectKeyIdentifier'
+  | 'authorityKeyIdentifier'
+  | 'isCa'
+  | 'pathLength'
+  | 'keyUsage'
+  | 'policies'
+  | 'registeredIds'
+  | 'permittedNames'
+>;
+
+const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set(Object.values(EXTENSION));
+
+function readExtensions(tlv: Tlv | undefined): Extensions {
+  const values = new Map<string, Uint8Array>();
+  for (const extension of tlv === undefined ? [] : readTlvs(readOnly(tlv.value, DER.sequence).value)) {
+    const parts = readTlvs(extension.value);
+    const type = parts[0];
+    const value = parts.at(-1);
+    if (type?.tag !== DER.oid || value?.tag !== DER.octetString) throw malformed('an extension');
+    const name = oid.decode(type.value);
+    if (values.has(name)) throw malformed(`extension ${name} twice`);
+    const critical = parts.length === 3 && parts[1]?.value[0] !== 0;
+    if (critical && !KNOWN_EXTENSIONS.has(name)) throw malformed(`critical extension ${name}`);
+    values.set(name, value.value);
+  }
+  const inside = (name: string): Tlv[] | undefined => {
+    const value = values.get(name);
+    return value === undefined ? undefined : readTlvs(readOnly(value, DER.sequence).value);
+  };
+  const ski = values.get(EXTENSION.subjectKeyIdentifier);
+  const aki = findTlv(inside(EXTENSION.authorityKeyIdentifier) ?? [], 0x80);
+  const usage = values.get(EXTENSION.keyUsage);
+  const constraints = inside(EXTENSION.basicConstraints);
+  const pathLength = findTlv(constraints ?? [], DER.integer);
+  return {
+    ...(ski === undefined ? {} : { subjectKeyIdentifier: readOnly(ski, DER.octetString).value }),
+    ...(aki === undefined ? {} : { authorityKeyIdentifier: aki.value }),
+    isCa: (findTlv(constraints ?? [], DER.boolean)?.value[0] ?? 0) !== 0,
+    ...(pathLength === undefined ? {} : { pathLength: unsigned.decode(pathLength.value) }),
+    ...(usage === undefined ? {} : { keyUsage: namedBits.decode(readOnly(usage, DER.bitString).value) }),
+    policies: (inside(EXTENSION.certificatePolicies) ?? []).map((policy) => firstOid(policy.value)),
+    registeredIds: (inside(EXTENSION.subjectAltName) ?? [])
+      .filter(({ tag }) => tag === 0x88)
+      .map(({ value }) => oid.decode(value)),
+    permittedNames: permittedNames(inside(EXTENSION.nameConstraints) ?? []),
+  };
+}
+
+function firstOid(bytes: Uint8Array): string {
+  const [first] = readTlvs(bytes);
+  if (first?.tag !== DER.oid) throw malformed('a policy');
+  return oid.decode(first.value);
+}
+
+function permittedNames(constraints: readonly Tlv[]): Name[] {
+  const permitted = findTlv(constraints, 0xa0);
+  if (permitted === undefined) return [];
+  return readTlvs(permitted.value).flatMap((subtree) => {
+    const directoryName = findTlv(readTlvs(subtree.value), 0xa4);
+    return directoryName === undefined ? [] : [decodeName(readOnly(directoryName.value, DER.sequence).value)];
+  });
+}
+
+/** Whether `certificate` was signed by `issuer`'s key; says nothing of dates or rights. */
+export function isSignedBy(
+  ec: Ec,
+  certificate: Certificate,
+  issuer: Pick<Certificate, 'curve' | 'publicKey'>,
+): boolean {
+  return ec.verify(issuer.curve, issuer.publicKey, certificate.tbs, certificate.signature);
+}
+
+/** Key identifier of a public key: SHA-1 over the point (RFC 5280 4.2.1.2, method 1), 20 octets. */
+export function keyIdentifier(publicKey: Uint8Array): Uint8Array {
+  return sha1(publicKey);
+}
+
+/** What a certificate is to say. Times are Unix milliseconds. */
+export type CertificateRequest = {
+  readonly serialNumber: Uint8Array;
+  readonly subject: Name;
+  readonly curve: CurveName;
+  readonly publicKey: Uint8Array;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly keyUsage: readonly number[];
+  readonly policies?: readonly string[];
+  /** A certification authority, with the number of further authorities below it where that is limited. */
+  readonly ca?: { readonly pathLength?: number };
+  readonly registeredId?: string;
+  /** DNS names, for TLS. */
+  readonly dnsNames?: readonly string[];
+  readonly permittedNames?: readonly Name[];
+};
+
+export type CertificateIssuer = {
+  readonly name: Name;
+  readonly curve: CurveName;
+  readonly privateKey: Secret<Uint8Array>;
+  readonly publicKey: Uint8Array;
+};
+
+/** Signs a certificate; a root names itself as issuer. Answers DER. */
+export function issueCertificate(ec: Ec, issuer: CertificateIssuer, request: CertificateRequest): Uint8Array {
+  const tbs = encodeTlv(
+    DER.sequence,
+    encodeTlv(0xa0, Uint8Array.of(DER.integer, 1, 2)),
+    encodeUnsigned(request.serialNumber),
+    ALGORITHM,
+    encodeName(issuer.name),
+    encodeTlv(DER.sequence, encodeTime(request.notBefore), encodeTime(request.notAfter)),
+    encodeName(request.subject),
+    encodePublicKeyInfo(request.curve, request.publicKey),
+    encodeTlv(0xa3, encodeTlv(DER.sequence, ...extensionsOf(issuer, request))),
+  );
+  return signDer(ec, issuer, tbs);
+}
+
+/** Completes what is to be signed with algorithm and signature, as certificates and CRLs share it. */
+export function signDer(ec: Ec, issuer: CertificateIssuer, tbs: Uint8Array): Uint8Array {
+  const signature = signatureToDer(ec.sign(issuer.curve, issuer.privateKey, tbs));
+  return encodeTlv(DER.sequence, tbs, ALGORITHM, encodeBits(signature));
+}
+
+export function authorityKeyIdentifierExtension(publicKey: Uint8Array): Uint8Array {
+  const value = encodeTlv(DER.sequence, encodeTlv(0x80, keyIdentifier(publicKey)));
+  return extension(EXTENSION.authorityKeyIdentifier, false, value);
+}
+
+function extensionsOf(issuer: CertificateIssuer, request: CertificateRequest): Uint8Array[] {
+  const { ca, policies, registeredId, dnsNames, permittedNames: names } = request;
+  const list = [
+    authorityKeyIdentifierExtension(issuer.publicKey),
+    extension(
+      EXTENSION.subjectKeyIdentifier,
+      false,
+      encodeTlv(DER.octetString, keyIdentifier(request.publicKey)),
+    ),
+    extension(EXTENSION.keyUsage, true, encodeTlv(DER.bitString, namedBits.encode(request.keyUsage))),
+  ];
+  if (policies !== undefined) {
+    const items = policies.map((policy) => encodeTlv(DER.sequence, encodeTlv(DER.oid, oid.encode(policy))));
+    list.push(extension(EXTENSION.certificatePolicies, true, encodeTlv(DER.sequence, ...items)));
+  }
+  if (ca !== undefined) {
+    const depth = ca.pathLength === undefined ? [] : [encodeTlv(DER.integer, unsigned.encode(ca.pathLength))];
+    const value = encodeTlv(DER.sequence, Uint8Array.of(DER.boolean, 1, 0xff), ...depth);
+    list.push(extension(EXTENSION.basicConstraints, true, value));
+  }
+  const alternatives = [
+    ...(registeredId === undefined ? [] : [encodeTlv(0x88, oid.encode(registeredId))]),
+    ...(dnsNames ?? []).map((name) => encodeTlv(0x82, new TextEncoder().encode(name))),
+  ];
+  if (alternatives.length > 0) {
+    list.push(extension(EXTENSION.subjectAltName, false, encodeTlv(DER.sequence, ...alternatives)));
+  }
+  if (names !== undefined) {
+    const subtrees = names.map((name) => encodeTlv(DER.sequence, encodeTlv(0xa4, encodeName(name))));
+    list.push(
+      extension(EXTENSION.nameConstraints, true, encodeTlv(DER.sequence, encodeTlv(0xa0, ...subtrees))),
+    );
+  }
+  return list;
+}
+
+function extension(type: string, critical: boolean, value: Uint8Array): Uint8Array {
+  return encodeTlv(
+    DER.sequence,
+    encodeTlv(DER.oid, oid.encode(type)),
+    critical ? Uint8Array.of(DER.boolean, 1, 0xff) : concat(),
+    encodeTlv(DER.octetString, value),
+  );
+}
