@@ -172,10 +172,3 @@ export function encodePlmn(mccMnc: string): Uint8Array {
   const [a, b, c, d, e, f = 'F'] = mccMnc;
   return fromHex(`${b}${a}${f}${c}${e}${d}`);
 }
-
-export function decodePlmn(bytes: Uint8Array): string {
-  const [b, a, f, c, e, d] = toHex(bytes);
-  const digits = `${a}${b}${c}${d}${e}${f === 'F' ? '' : f}`;
-  if (bytes.length !== 3 || !/^\d{5,6}$/.test(digits)) throw bad('PLMN', toHex(bytes), 'not 5 or 6 digits');
-  return digits;
-}
