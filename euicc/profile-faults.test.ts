@@ -167,6 +167,18 @@ const FAILURES: readonly (readonly [string, PeStatus['status'], RegExp, readonly
     [HEADER, MF, management(create(transparent('4F01', '01', { linkPath: fromHex('2FE2') })), content('01'))],
   ],
   [
+    'an offset into a BER-TLV file',
+    'invalidParameter',
+    /BER-TLV/,
+    [HEADER, MF, management(create(record('7921', '08')), skip(1))],
+  ],
+  [
+    'BER-TLV content that is cut off',
+    'badValues',
+    /4F01 is no run/,
+    [HEADER, MF, management(create(record('7921', '08')), content('8003AA')), END],
+  ],
+  [
     'a size that the template does not know',
     'badValues',
     /ef-gbabp needs a size/,

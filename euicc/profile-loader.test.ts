@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromHex, toHex } from '../base/bytes.ts';
-import type { FileSteps } from '../codec/saip/files.ts';
+import type { Fcp, FileSteps } from '../codec/saip/files.ts';
 import { decodeProfilePackage, encodeProfilePackage, type ProfileElement } from '../codec/saip/package.ts';
 import { loadProfile, loadProfilePackage } from './profile-loader.ts';
 import {
@@ -223,4 +223,27 @@ test('elements read from octets load as those that were built', () => {
     loadProfilePackage(encodeProfilePackage(elements)),
     loadProfile(decodeProfilePackage(encodeProfilePackage(elements))),
   );
+});
+
+test('a BER-TLV file holds the data objects that were filled in, in as many steps as it took', () => {
+  const berTlv = (maximum: string): Fcp => ({
+    ...transparent('6FF8', '40'),
+    fileDescriptor: fromHex('7921'),
+    proprietaryEfInfo: { maximumFileSize: fromHex(maximum), fileDetails: fromHex('01') },
+  });
+  const profile = loaded([
+    HEADER,
+    MF,
+    management(
+      create(berTlv('0100')),
+      content('8003AA'),
+      content('BBCC8100'),
+      create(transparent('6FF9', '01')),
+    ),
+    END,
+  ]);
+  const node = file(profile, 0x6ff8);
+  assert.equal(toHex(node.content), '8003AABBCC8100');
+  assert.equal(node.size, 0x40);
+  assert.equal(node.maximumSize, 0x100);
 });

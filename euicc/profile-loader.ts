@@ -36,7 +36,7 @@ export type LoaderOptions = {
 };
 
 /** What this interpreter knows how to set up. */
-export const KNOWN_SERVICES: readonly string[] = [
+const KNOWN_SERVICES: readonly string[] = [
   'usim',
   'isim',
   'csim',

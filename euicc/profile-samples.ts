@@ -95,7 +95,7 @@ export function failure(elements: readonly ProfileElement[], options?: LoaderOpt
   return outcome.failed;
 }
 
-export function at(profile: LoadedProfile, ...fids: readonly number[]): Directory | ElementaryFile {
+function at(profile: LoadedProfile, ...fids: readonly number[]): Directory | ElementaryFile {
   let here: Directory | ElementaryFile = profile.mf;
   for (const fid of fids) {
     need(here.kind !== 'ef', 'a file has no children');

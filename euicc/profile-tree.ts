@@ -1,7 +1,8 @@
 // The file tree while a profile package is loaded: files made from file control parameters and template rows, then filled
 // (TCA eUICC Profile Package: Interoperable Format, 8.3; ETSI TS 102 221 11.1.1.4, ETSI TS 102 222).
 import { bytesUint, concat, EMPTY, toHex } from '../base/bytes.ts';
-import { AgentError } from '../base/errors.ts';
+import { AgentError, isAgentError } from '../base/errors.ts';
+import { readTlvs } from '../codec/ber-tlv.ts';
 import { decodeAid, type Aid } from '../codec/ids.ts';
 import type { Fcp } from '../codec/saip/files.ts';
 import type { PeStatusName } from '../codec/saip/response.ts';
@@ -351,6 +352,18 @@ function linkedFile(root: DraftDirectory, path: Uint8Array): DraftFile {
   return node.link === undefined ? node : (nodeAt(root, node.link) as DraftFile);
 }
 
+function checkedFile(draft: DraftFile): ElementaryFile {
+  const { parent: _, ...file } = draft;
+  if (file.structure !== 'ber-tlv') return file;
+  try {
+    readTlvs(file.content);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    refuse('badValues', `the content of ${pathText(draft)} is no run of BER-TLV data objects`);
+  }
+  return file;
+}
+
 /** The finished tree. `contextOf` says which PIN context a directory's own PINs became; others take their parent's. */
 export function finishTree(
   directory: DraftDirectory,
@@ -362,10 +375,9 @@ export function finishTree(
   return {
     ...rest,
     pinContext,
-    children: children.map((child): FileNode => {
-      if (child.kind !== 'ef') return finishTree(child, contextOf, pinContext);
-      const { parent: ____, ...file } = child;
-      return file;
-    }),
+    children: children.map(
+      (child): FileNode =>
+        child.kind === 'ef' ? checkedFile(child) : finishTree(child, contextOf, pinContext),
+    ),
   };
 }

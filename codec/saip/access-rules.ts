@@ -4,7 +4,7 @@ import { concat } from '../../base/bytes.ts';
 import { encodeTlv } from '../ber-tlv.ts';
 
 /** Who may: everybody, nobody, or who has verified the PIN of a key reference. */
-export type AccessCondition = 'always' | 'never' | { readonly pin: number };
+type AccessCondition = 'always' | 'never' | { readonly pin: number };
 
 /** One access mode DO with its condition. `mode` is the octet of tag 80; `instruction` is for tag 84, a command of its own. */
 export type AccessRule =

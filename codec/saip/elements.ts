@@ -12,7 +12,7 @@ const OBJECT_IDENTIFIER = 0x06;
 const SEQUENCE = 0x30;
 
 /** Services a header can make mandatory, in the order of their tags. */
-export const SERVICES = [
+const SERVICES = [
   'contactless',
   'usim',
   'isim',
@@ -96,7 +96,6 @@ export const profileHeader = orderedSequence({
     optional: true,
   },
 });
-export type ProfileHeader = TypeOf<typeof profileHeader>;
 
 export const genericFileManagement = orderedSequence({
   header: { tag: 0xa0, type: peHeader },

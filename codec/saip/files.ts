@@ -22,7 +22,7 @@ const proprietaryInfo = orderedSequence({
 });
 
 /** File control parameters, ETSI TS 102 222. Members that are missing take the template's values, or the ASN.1 defaults. */
-export const fcp = orderedSequence({
+const fcp = orderedSequence({
   fileDescriptor: { tag: 0x82, type: octets({ min: 2, max: 4 }), optional: true },
   fileId: { tag: 0x83, type: octets({ length: 2 }), optional: true },
   dfName: { tag: 0x84, type: octets({ min: 5, max: 16 }), optional: true },
@@ -37,7 +37,7 @@ export const fcp = orderedSequence({
 export type Fcp = TypeOf<typeof fcp>;
 
 /** What happens to one file of a template; an offset counts from where the last step ended. */
-export const file = steps({
+const file = steps({
   doNotCreate: { tag: 0x80, type: nothing },
   fileDescriptor: { tag: 0xa1, type: fcp },
   fillFileOffset: { tag: 0x82, type: unsigned },

@@ -139,7 +139,7 @@ type Typed = {
 type WithFiles = { [K in FilesElementType]: { readonly type: K; readonly value: FilesElement } };
 
 /** An element of a tag that the tables do not know, kept whole. `header` where it begins as all elements do. */
-export type UnknownElement = {
+type UnknownElement = {
   readonly type: 'unknown';
   readonly tag: number;
   readonly header?: PeHeader;

@@ -21,7 +21,7 @@ export type FileTemplate = {
 };
 
 /** Where the first row of a template hangs: a root, the MF, or the network access application created last of a kind. */
-export type TemplatePlace = 'root' | 'mf' | 'usim' | 'isim' | 'csim' | 'adf';
+type TemplatePlace = 'root' | 'mf' | 'usim' | 'isim' | 'csim' | 'adf';
 
 export type Template = {
   readonly oid: string;
