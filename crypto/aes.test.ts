@@ -11,6 +11,8 @@ import { x963Kdf } from './kdf.ts';
 
 const secret = (hex: string): Secret<Uint8Array> => new Secret(fromHex(hex));
 
+const range = (thrown: unknown): boolean => isAgentError(thrown, 'NUMBER_RANGE');
+
 const KEY_128 = '2B7E151628AED2A6ABF7158809CF4F3C';
 const KEY_192 = '8E73B0F7DA0E6452C810F32B809079E562F8EAD2522C6B7B';
 const KEY_256 = '603DEB1015CA71BE2B73AEF0857D77811F352C073B6108D72D9810A30914DFF4';
@@ -40,7 +42,6 @@ test('wrong key and data lengths are errors', () => {
     () => aesCbcEncrypt(key, new Uint8Array(16)),
     (thrown) => isAgentError(thrown, 'KEY_INVALID'),
   );
-  const range = (thrown: unknown): boolean => isAgentError(thrown, 'NUMBER_RANGE');
   assert.throws(() => aesCbcEncrypt(secret(KEY_128), new Uint8Array(15)), range);
   assert.throws(() => aesCbcDecrypt(secret(KEY_128), new Uint8Array(17)), range);
   assert.throws(() => aesEncryptBlock(secret(KEY_128), new Uint8Array(32)), range);
@@ -103,9 +104,6 @@ test('the X9.63 derivation gives the keys of the NIST CAVS file ansx963_2001 (SH
   );
   assert.equal(
     toHex(two.reveal()),
-    'C498AF77161CC59F2962B9A713E2B215152D139766CE34A776DF11866A69BF2E52A13D9C7C6FC878C50C5EA0BC7B00E0DA2447CFD874F6CF92F30D0097111485500C90C3AF8B487872D04685D14C8D1DC8D7FA08BEB0CE0ABABC11F0BD496269142D43525A78E5BC79A17F59676A5706DC54D54D4D1F0BD7E386128EC26AFC21'.replace(
-      'ABABC11F',
-      'ABABC11F',
-    ),
+    'C498AF77161CC59F2962B9A713E2B215152D139766CE34A776DF11866A69BF2E52A13D9C7C6FC878C50C5EA0BC7B00E0DA2447CFD874F6CF92F30D0097111485500C90C3AF8B487872D04685D14C8D1DC8D7FA08BEB0CE0ABABC11F0BD496269142D43525A78E5BC79A17F59676A5706DC54D54D4D1F0BD7E386128EC26AFC21',
   );
 });
