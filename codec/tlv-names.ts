@@ -39,6 +39,7 @@ export function codes<const N extends Readonly<Record<string, number>>>(names: N
   const byNumber = new Map(Object.entries(names).map(([name, code]) => [code, name as keyof N & string]));
   return {
     decode(bytes) {
+      if (bytes.length > 4) throw new AgentError('TLV_VALUE', { why: 'code of more than four octets' });
       const code = unsigned.decode(bytes);
       return byNumber.get(code) ?? `code ${code}`;
     },
@@ -50,7 +51,7 @@ function numberOf(names: Readonly<Record<string, number>>, prefix: string, name:
   const named = Object.hasOwn(names, name) ? names[name] : undefined;
   if (named !== undefined) return named;
   const digits = name.startsWith(prefix) ? name.slice(prefix.length) : '';
-  if (!/^\d{1,9}$/.test(digits)) throw new AgentError('TLV_VALUE', { why: `${name} is not in the table` });
+  if (!/^\d{1,10}$/.test(digits)) throw new AgentError('TLV_VALUE', { why: `${name} is not in the table` });
   return Number(digits);
 }
 
@@ -63,7 +64,10 @@ export function flags<const N extends Readonly<Record<string, number>>>(
 ): Type<readonly BitName<N>[]> {
   const byBit = new Map(Object.entries(names).map(([name, bit]) => [bit, name as keyof N & string]));
   return {
-    decode: (bytes) => namedBits.decode(bytes).map((bit) => byBit.get(bit) ?? (`bit ${bit}` as const)),
+    decode(bytes) {
+      if (bytes.length > 33) throw new AgentError('TLV_VALUE', { why: 'more than 256 named bits' });
+      return namedBits.decode(bytes).map((bit) => byBit.get(bit) ?? (`bit ${bit}` as const));
+    },
     encode(set) {
       const bits = set.map((name) => numberOf(names, 'bit ', name));
       if (bits.some((bit) => bit > 255)) throw new AgentError('TLV_VALUE', { why: 'bit number over 255' });

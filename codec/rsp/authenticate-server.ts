@@ -1,10 +1,10 @@
 // ES10b.AuthenticateServer (SGP.22 5.7.13): server values go in and out byte for byte, signatures cover them as they came.
-import { decodeImei, encodeImei, type Imei } from '../ids.ts';
 import { codes } from '../tlv-names.ts';
-import { choice, object, octets, sequence, type Type, utf8 } from '../tlv-table.ts';
+import { choice, object, octets, sequence, utf8 } from '../tlv-table.ts';
 import { euiccInfo2Members } from './euicc-info.ts';
 import {
   certificate,
+  implicitDer,
   octet16,
   signature,
   subjectKeyIdentifier,
@@ -28,13 +28,11 @@ const DeviceCapabilities = sequence({
   lpaSvn: { tag: 0x8b, type: version, optional: true },
 });
 
-const imeiType: Type<Imei> = { decode: decodeImei, encode: encodeImei };
-
-/** `tac` is the first eight digits of the IMEI, swapped as the IMEI is. */
+/** `tac` and `imei` as `encodeTac` and `encodeImei` give them. They stay octets: devices send what is no valid IMEI, too. */
 export const DeviceInfo = sequence({
   tac: { tag: 0x80, type: octets({ length: 4 }) },
   deviceCapabilities: { tag: 0xa1, type: DeviceCapabilities },
-  imei: { tag: 0x82, type: imeiType, optional: true },
+  imei: { tag: 0x82, type: octets({ length: 8 }), optional: true },
 });
 
 /** ctxParams1 as a whole object: the one alternative that SGP.22 v2 knows. */
@@ -105,10 +103,28 @@ export const authenticateResponseError = sequence({
   authenticateErrorCode: { tag: 0x81, type: authenticateErrorCode },
 });
 
+/** Holds euiccSigned1 or compactEuiccSigned1. */
+const compactAuthenticateResponseOk = sequence({
+  euiccSigned1: { tag: 0x30, type: rawObject, raw: true, inside: EuiccSigned1, optional: true },
+  compactEuiccSigned1: {
+    tag: 0xa0,
+    type: sequence({
+      extCardResource: { tag: 0x84, type: octets() },
+      ctxParams1: { tag: 0xa2, type: rawObject, inside: CtxParams1, optional: true },
+    }),
+    optional: true,
+  },
+  euiccSignature1: { tag: TAG_SIGNATURE, type: signature },
+  euiccCertificate: { tag: 0xa1, type: implicitDer, optional: true },
+  eumCertificate: { tag: 0xa2, type: implicitDer, optional: true },
+});
+
+/** The compact form is for an IPA that spares octets towards its eIM (SGP.32 5.14.3). */
 export const AuthenticateServerResponse = object(
   0xbf38,
   choice({
     authenticateResponseOk: { tag: 0xa0, type: authenticateResponseOk, bare: true },
     authenticateResponseError: { tag: 0xa1, type: authenticateResponseError, bare: true },
+    compactAuthenticateResponseOk: { tag: 0xa2, type: compactAuthenticateResponseOk },
   }),
 );

@@ -11,14 +11,13 @@ const ciPkIds = listOf(0x04, subjectKeyIdentifier);
 
 export const GetEuiccInfo1Request = object(0xbf20, emptySequence);
 
-export const EuiccInfo1 = object(
-  0xbf20,
-  sequence({
-    svn: { tag: 0x82, type: version },
-    euiccCiPKIdListForVerification: { tag: 0xa9, type: ciPkIds },
-    euiccCiPKIdListForSigning: { tag: 0xaa, type: ciPkIds },
-  }),
-);
+export const euiccInfo1Members = sequence({
+  svn: { tag: 0x82, type: version },
+  euiccCiPKIdListForVerification: { tag: 0xa9, type: ciPkIds },
+  euiccCiPKIdListForSigning: { tag: 0xaa, type: ciPkIds },
+});
+
+export const EuiccInfo1 = object(0xbf20, euiccInfo1Members);
 
 export const uiccCapability = flags({
   contactlessSupport: 0,

@@ -2,6 +2,7 @@
 import { AgentError } from '../../base/errors.ts';
 import { codes } from '../tlv-names.ts';
 import {
+  boolean,
   choice,
   nothing,
   object,
@@ -15,6 +16,8 @@ import {
   unsigned,
   utf8,
 } from '../tlv-table.ts';
+import { eidValue } from './euicc-info.ts';
+import { euiccPackageResults } from './sgp32-package.ts';
 import {
   aidType,
   certificate,
@@ -126,19 +129,60 @@ const otherSignedNotificationMembers = sequence({
 /** OtherSignedNotification as a whole object 30: enable, disable and delete. */
 export const OtherSignedNotification = object(0x30, otherSignedNotificationMembers);
 
-/** One whole notification, BF37 or 30. */
+const compactProfileInstallationResultData = sequence({
+  transactionId: { tag: 0x80, type: transactionId },
+  seqNumber: { tag: 0x02, type: unsigned },
+  iccidPresent: { tag: 0x01, type: boolean, optional: true },
+  compactFinalResult: {
+    tag: 0xa2,
+    type: choice({
+      compactSuccessResult: {
+        tag: 0xa0,
+        type: sequence({
+          compactAid: { tag: 0x4f, type: octets({ length: 2 }) },
+          simaResponse: { tag: 0x04, type: simaResponse, optional: true },
+        }),
+      },
+      errorResult: { tag: 0xa1, type: errorResult },
+    }),
+  },
+});
+
+/** One whole notification, BF37 or 30; the compact forms only travel from an IPA to its eIM (SGP.32 5.14.7). */
 export const PendingNotification = choice({
   profileInstallationResult: { tag: 0xbf37, type: profileInstallationResultMembers },
   otherSignedNotification: { tag: 0x30, type: otherSignedNotificationMembers },
+  compactProfileInstallationResult: {
+    tag: 0xa0,
+    type: sequence({
+      compactProfileInstallationResultData: { tag: 0xa0, type: compactProfileInstallationResultData },
+      euiccSignPIR: { tag: TAG_SIGNATURE, type: signature },
+    }),
+  },
+  compactOtherSignedNotification: {
+    tag: 0xa1,
+    type: sequence({
+      eidValue: { ...eidValue, optional: true },
+      tbsOtherNotification: { tag: 0xbf2f, type: rawObject, raw: true, inside: NotificationMetadata },
+      euiccNotificationSignature: { tag: TAG_SIGNATURE, type: signature },
+    }),
+  },
 });
 
-/** The metadata of a whole notification of either kind. */
+/** The metadata of a whole notification. Throws `TLV_MISSING` for a compact result, which has none. */
 export function notificationMetadataOf(pendingNotification: Uint8Array): NotificationMetadata {
   const pending = PendingNotification.decode(pendingNotification);
-  if (pending.is === 'otherSignedNotification')
-    return NotificationMetadata.decode(pending.value.tbsOtherNotification);
-  const data = ProfileInstallationResultData.decode(pending.value.profileInstallationResultData);
-  return NotificationMetadata.decode(data.notificationMetadata);
+  switch (pending.is) {
+    case 'otherSignedNotification':
+    case 'compactOtherSignedNotification':
+      return NotificationMetadata.decode(pending.value.tbsOtherNotification);
+    case 'profileInstallationResult': {
+      const data = ProfileInstallationResultData.decode(pending.value.profileInstallationResultData);
+      return NotificationMetadata.decode(data.notificationMetadata);
+    }
+    case 'compactProfileInstallationResult':
+      throw new AgentError('TLV_MISSING', { field: 'notificationMetadata' });
+  }
 }
 
 export const ListNotificationRequest = object(
@@ -169,9 +213,6 @@ export const RetrieveNotificationsListRequest = object(
   }),
 );
 
-/** Whole results BF51, kept as they came. */
-const euiccPackageResults: Type<Uint8Array[]> = runOf(rawOf(object(0xbf51, octets())));
-
 /** Whole notifications, kept as they came: they travel on unchanged. */
 export const pendingNotifications: Type<Uint8Array[]> = runOf(rawOf(PendingNotification));
 
@@ -184,6 +225,13 @@ export const RetrieveNotificationsListResponse = object(
       type: codes({ noResultAvailable: 1, undefinedError: 127 }),
     },
     euiccPackageResultList: { tag: 0xa2, type: euiccPackageResults },
+    notificationAndEprList: {
+      tag: 0xa3,
+      type: sequence({
+        notificationList: { tag: 0xa0, type: pendingNotifications },
+        euiccPackageResultList: { tag: 0xa1, type: euiccPackageResults },
+      }),
+    },
   }),
 );
 

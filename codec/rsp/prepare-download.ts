@@ -58,11 +58,25 @@ export const downloadResponseError = sequence({
   downloadErrorCode: { tag: 0x81, type: downloadErrorCode },
 });
 
+/** The compact form is for an IPA that spares octets towards its eIM (SGP.32 5.14.2). */
 export const PrepareDownloadResponse = object(
   0xbf21,
   choice({
     downloadResponseOk: { tag: 0xa0, type: downloadResponseOk, bare: true },
     downloadResponseError: { tag: 0xa1, type: downloadResponseError, bare: true },
+    compactDownloadResponseOk: {
+      tag: 0xa2,
+      type: sequence({
+        compactEuiccSigned2: {
+          tag: 0x30,
+          type: sequence({
+            euiccOtpk: { tag: TAG_OTPK, type: otpk, optional: true },
+            hashCc: { tag: 0x04, type: hashCc, optional: true },
+          }),
+        },
+        euiccSignature2: { tag: TAG_SIGNATURE, type: signature },
+      }),
+    },
   }),
 );
 
@@ -101,10 +115,20 @@ export const cancelSessionResponseOk = sequence({
 
 export const cancelSessionError = codes({ invalidTransactionId: 5, undefinedError: 127 });
 
-export const CancelSessionResponse = object(
-  0xbf41,
-  choice({
-    cancelSessionResponseOk: { tag: 0xa0, type: cancelSessionResponseOk, bare: true },
-    cancelSessionResponseError: { tag: 0x81, type: cancelSessionError },
-  }),
-);
+export const cancelSessionChoice = choice({
+  cancelSessionResponseOk: { tag: 0xa0, type: cancelSessionResponseOk, bare: true },
+  cancelSessionResponseError: { tag: 0x81, type: cancelSessionError },
+  compactCancelSessionResponseOk: {
+    tag: 0xa2,
+    type: sequence({
+      compactEuiccCancelSessionSigned: {
+        tag: 0x30,
+        type: sequence({ reason: { tag: 0x80, type: cancelSessionReason, optional: true } }),
+      },
+      euiccCancelSessionSignature: { tag: TAG_SIGNATURE, type: signature },
+    }),
+  },
+});
+
+/** The compact form is for an IPA that spares octets towards its eIM (SGP.32 5.14.8). */
+export const CancelSessionResponse = object(0xbf41, cancelSessionChoice);

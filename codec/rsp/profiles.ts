@@ -89,21 +89,20 @@ export const profileIdentifier = choice({
 });
 
 /** Without a tag list the eUICC answers its default members; without criteria, all profiles. */
-export const ProfileInfoListRequest = object(
-  0xbf2d,
-  sequence({
-    searchCriteria: {
-      tag: 0xa0,
-      type: choice({
-        isdpAid: { tag: 0x4f, type: aidType },
-        iccid: { tag: 0x5a, type: iccidType },
-        profileClass: { tag: 0x95, type: profileClass },
-      }),
-      optional: true,
-    },
-    tagList: { tag: 0x5c, type: tagList, optional: true },
-  }),
-);
+export const profileInfoListRequestMembers = sequence({
+  searchCriteria: {
+    tag: 0xa0,
+    type: choice({
+      isdpAid: { tag: 0x4f, type: aidType },
+      iccid: { tag: 0x5a, type: iccidType },
+      profileClass: { tag: 0x95, type: profileClass },
+    }),
+    optional: true,
+  },
+  tagList: { tag: 0x5c, type: tagList, optional: true },
+});
+
+export const ProfileInfoListRequest = object(0xbf2d, profileInfoListRequestMembers);
 
 export const profileInfoListError = codes({
   incorrectInputValues: 1,
@@ -111,10 +110,9 @@ export const profileInfoListError = codes({
   undefinedError: 127,
 });
 
-export const ProfileInfoListResponse = object(
-  0xbf2d,
-  choice({
-    profileInfoListOk: { tag: 0xa0, type: listOf(TAG_PROFILE_INFO, ProfileInfo), bare: true },
-    profileInfoListError: { tag: 0x81, type: profileInfoListError },
-  }),
-);
+export const profileInfoListChoice = choice({
+  profileInfoListOk: { tag: 0xa0, type: listOf(TAG_PROFILE_INFO, ProfileInfo), bare: true },
+  profileInfoListError: { tag: 0x81, type: profileInfoListError },
+});
+
+export const ProfileInfoListResponse = object(0xbf2d, profileInfoListChoice);
