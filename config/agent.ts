@@ -1,0 +1,168 @@
+// What the device agent can be told, and the loading of it.
+import { choice, file, integer, path, records, serverUrl, shown, text } from './kinds.ts';
+import { type Config, loadConfig, type Rule, type Table } from './table.ts';
+
+const OPERATOR_NAME = /^[a-z0-9][a-z0-9-]*$/;
+const operatorName = text(32, OPERATOR_NAME, '1 to 32 lower-case letters, digits and hyphens');
+
+export const agentTable = {
+  program: 'euicc-agent',
+  keys: {
+    state: {
+      dir: {
+        kind: path('a folder'),
+        doc: 'Folder of the journal and of profile packages on their way. Made when it is missing; one agent at a time.',
+        example: '/var/lib/euicc-agent',
+      },
+    },
+    modem: {
+      port: {
+        kind: path('a serial port'),
+        doc: 'Serial port of the modem. A name below /dev/serial/by-id stays the same when ports are renumbered.',
+        example: '/dev/serial/by-id/usb-modem-if02',
+      },
+      baudRate: {
+        kind: integer(300, 4_000_000),
+        default: 115_200,
+        doc: 'Rate of the line in bits per second.',
+      },
+      access: {
+        kind: choice('auto', 'csim', 'cgla'),
+        default: 'auto',
+        doc: 'How APDUs reach the card: AT+CSIM, AT+CCHO with AT+CGLA, or whichever the modem offers.',
+      },
+    },
+    broker: {
+      url: {
+        kind: serverUrl('mqtt:', 'mqtts:'),
+        doc: 'Address of the MQTT broker; mqtts is MQTT over TLS.',
+        example: 'mqtts://broker.example.net:8883',
+      },
+      caFile: {
+        kind: file('a PEM file'),
+        optional: true,
+        doc: 'Certificates that the broker is trusted by, in place of those of the system.',
+        example: 'broker-ca.pem',
+      },
+      certFile: {
+        kind: file('a PEM file'),
+        optional: true,
+        doc: 'Certificate that the device shows the broker. Needs broker.keyFile.',
+      },
+      keyFile: {
+        kind: file('a PEM file', { secret: true }),
+        optional: true,
+        doc: 'Private key of broker.certFile, closed to others (mode 0600).',
+      },
+      clientId: {
+        kind: text(128, /^[\w.:-]+$/, '1 to 128 letters, digits and . _ : -'),
+        optional: true,
+        doc: 'MQTT client identifier. Left out, it is derived from the EID.',
+      },
+      keepaliveSeconds: {
+        kind: integer(5, 3600),
+        default: 60,
+        doc: 'Seconds of silence after which the connection is probed.',
+      },
+    },
+    operators: {
+      kind: records(1, 16, { name: operatorName, certificateFile: file('a certificate, PEM or DER') }),
+      doc: 'The operators this device obeys: the name that stands in the topics, and the certificate that their commands are signed with.',
+      example: [
+        { name: 'mno-a', certificateFile: 'mno-a.pem' },
+        { name: 'mno-b', certificateFile: 'mno-b.pem' },
+      ],
+    },
+    activation: {
+      mno: {
+        kind: operatorName,
+        optional: true,
+        doc: 'The operator that a card without an operational profile asks for one. Left out, the agent waits to be asked.',
+        example: 'mno-a',
+      },
+    },
+    transfer: {
+      windowBytes: {
+        kind: integer(1024, 1_048_576),
+        default: 65_536,
+        doc: 'Octets of a profile package that may be asked for and not yet be here.',
+      },
+      blockTimeoutMs: {
+        kind: integer(1000, 600_000),
+        default: 30_000,
+        doc: 'Milliseconds after which a missing block is asked for again.',
+      },
+    },
+    connectivity: {
+      deadlineSeconds: {
+        kind: integer(5, 3600),
+        default: 300,
+        doc: 'Seconds a new profile has to prove that it reaches the operator before the agent goes back to the one that worked.',
+      },
+    },
+    log: {
+      level: {
+        kind: choice('trace', 'debug', 'info', 'warn', 'error'),
+        default: 'info',
+        doc: 'The least level that is written; trace includes every AT command and APDU.',
+      },
+      file: { kind: path('a file'), optional: true, doc: 'Where log lines go. Left out, to standard error.' },
+    },
+  },
+} as const satisfies Table;
+
+/** The configuration of the agent, checked and frozen; every path in it is absolute. */
+export type AgentConfig = Config<typeof agentTable>;
+
+/**
+ * Loads the agent's configuration from a JSON file, the environment (`EUICC_AGENT_MODEM_PORT`) and overrides from a
+ * command line (`{ 'modem.port': '/dev/ttyUSB2' }`); later ones win. Throws `CONFIG_INVALID` with all faults.
+ */
+export function loadAgentConfig(
+  filePath: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+  overrides: Readonly<Record<string, string>> = {},
+): AgentConfig {
+  return loadConfig(agentTable, { file: filePath, env, overrides }, [
+    namesAreDistinct,
+    activationIsKnown,
+    tlsFits,
+  ]);
+}
+
+const namesAreDistinct: Rule<typeof agentTable> = {
+  keys: ['operators'],
+  check({ operators }) {
+    const names = operators.map(({ name }) => name);
+    return names.flatMap((name, i) =>
+      names.indexOf(name) === i
+        ? []
+        : [{ path: `operators[${i}].name`, found: `${shown(name)} again`, expected: 'each name once' }],
+    );
+  },
+};
+
+const activationIsKnown: Rule<typeof agentTable> = {
+  keys: ['operators', 'activation.mno'],
+  check({ operators, activation }) {
+    const names = operators.map(({ name }) => name);
+    if (activation.mno === undefined || names.includes(activation.mno)) return [];
+    const expected = `a name that operators has: ${names.join(', ')}`;
+    return [{ path: 'activation.mno', found: shown(activation.mno), expected }];
+  },
+};
+
+const tlsFits: Rule<typeof agentTable> = {
+  keys: ['broker.url', 'broker.caFile', 'broker.certFile', 'broker.keyFile'],
+  check({ broker }) {
+    if (!broker.url.startsWith('mqtts:')) {
+      const expected = 'nothing unless broker.url is mqtts';
+      return (['caFile', 'certFile', 'keyFile'] as const).flatMap((key) =>
+        broker[key] === undefined ? [] : [{ path: `broker.${key}`, found: shown(broker[key]), expected }],
+      );
+    }
+    if ((broker.certFile === undefined) === (broker.keyFile === undefined)) return [];
+    const path = broker.certFile === undefined ? 'broker.certFile' : 'broker.keyFile';
+    return [{ path, found: 'nothing', expected: 'both broker.certFile and broker.keyFile, or neither' }];
+  },
+};

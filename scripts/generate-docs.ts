@@ -1,0 +1,34 @@
+// Writes the generated pages of docs/; with --check it only compares and fails where one is out of date.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ERRORS } from '../base/errors.ts';
+import { agentTable } from '../config/agent.ts';
+import { configurationPage, errorsPage, exampleFile, exampleName } from './docs-pages.ts';
+
+const DOCS = join(import.meta.dirname, '..', '..', 'docs');
+const PAGES: Readonly<Record<string, string>> = {
+  'errors.md': errorsPage(ERRORS),
+  'configuration.md': configurationPage([agentTable]),
+  [exampleName(agentTable)]: exampleFile(agentTable),
+};
+
+function stored(name: string): string | undefined {
+  try {
+    return readFileSync(join(DOCS, name), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+const check = process.argv.includes('--check');
+for (const [name, text] of Object.entries(PAGES)) {
+  if (stored(name) === text) continue;
+  if (check) {
+    process.stderr.write(`docs/${name} is out of date: npm run docs\n`);
+    process.exitCode = 1;
+  } else {
+    mkdirSync(DOCS, { recursive: true });
+    writeFileSync(join(DOCS, name), text);
+    process.stdout.write(`docs/${name} written\n`);
+  }
+}
