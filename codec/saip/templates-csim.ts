@@ -121,7 +121,10 @@ const OPTIONAL_FILES: readonly FileTemplate[] = [
   transparent('ef-jdl', 0x6f8d, 5),
 ];
 
+// The second versions came with release 3 of the format; packages that use them describe in their control parameters what differs.
 export const CSIM_TEMPLATES: readonly Template[] = [
   { oid: templateOid('10'), place: 'mf', createdByDefault: true, files: MANDATORY_FILES },
   { oid: templateOid('11'), place: 'csim', createdByDefault: false, files: OPTIONAL_FILES },
+  { oid: templateOid('10.2'), place: 'mf', createdByDefault: true, files: MANDATORY_FILES },
+  { oid: templateOid('11.2'), place: 'csim', createdByDefault: false, files: OPTIONAL_FILES },
 ];

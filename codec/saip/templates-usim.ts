@@ -153,9 +153,15 @@ const OPTIONAL_FILES_V2: readonly FileTemplate[] = [
   berTlv('ef-mudmidconfigdata', 0x6ffe, 2),
 ];
 
+const OPTIONAL_FILES_V3: readonly FileTemplate[] = [
+  ...OPTIONAL_FILES_V2,
+  transparent('ef-eaka', 0x6f01, 3, { size: 1 }),
+];
+
 export const USIM_TEMPLATES: readonly Template[] = [
   { oid: templateOid('4'), place: 'mf', createdByDefault: true, files: mandatoryFiles(14) },
   { oid: templateOid('4.2'), place: 'mf', createdByDefault: true, files: mandatoryFiles(17) },
   { oid: templateOid('5'), place: 'usim', createdByDefault: false, files: OPTIONAL_FILES },
   { oid: templateOid('5.2'), place: 'usim', createdByDefault: false, files: OPTIONAL_FILES_V2 },
+  { oid: templateOid('5.3'), place: 'usim', createdByDefault: false, files: OPTIONAL_FILES_V3 },
 ];

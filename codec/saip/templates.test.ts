@@ -17,6 +17,7 @@ const TEMPLATES: readonly (readonly [string, FilesElementType])[] = [
   ['4.2', 'usim'],
   ['5', 'opt-usim'],
   ['5.2', 'opt-usim'],
+  ['5.3', 'opt-usim'],
   ['6', 'phonebook'],
   ['7', 'gsm-access'],
   ['8', 'isim'],
@@ -24,11 +25,16 @@ const TEMPLATES: readonly (readonly [string, FilesElementType])[] = [
   ['9.2', 'opt-isim'],
   ['10', 'csim'],
   ['11', 'opt-csim'],
+  ['10.2', 'csim'],
+  ['11.2', 'opt-csim'],
   ['12', 'eap'],
   ['13', 'df-5gs'],
   ['13.2', 'df-5gs'],
   ['13.3', 'df-5gs'],
+  ['13.4', 'df-5gs'],
   ['14', 'df-saip'],
+  ['15', 'df-snpn'],
+  ['16', 'df-5gprose'],
 ];
 
 test('the rows of a template are the members of its element, in the same order', () => {
