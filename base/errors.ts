@@ -31,6 +31,10 @@ export const ERRORS = {
   CERTIFICATE_INVALID: { retry: 'never', text: 'the certificate is malformed' },
   BSP_SECURITY: { retry: 'never', text: 'a protected segment fails its MAC or its padding' },
   SCP03_SECURITY: { retry: 'never', text: 'the secure channel refuses a cryptogram, a MAC or a padding' },
+  SEAL_INVALID: {
+    retry: 'never',
+    text: 'the sealed data is damaged, or was sealed with another key or for another place',
+  },
   // modem
   PORT_MISSING: { retry: 'later', text: 'the serial port does not exist' },
   PORT_BUSY: { retry: 'later', text: 'another program holds the serial port' },
