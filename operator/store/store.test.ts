@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -61,6 +61,17 @@ test('what a step stored is there after the file was closed and opened again, oc
   );
   assert.deepEqual({ ...row }, procedure('01'));
   assert.ok(row.data instanceof Uint8Array);
+});
+
+test('a closed database is one file that can be copied', async (t) => {
+  const file = scratchFile(t);
+  const store = await openStore({ url: `sqlite:${file}` });
+  await store.transaction(insert('01'));
+  await store.close();
+  copyFileSync(file, `${file}.copy`);
+  const copy = await openStore({ url: `sqlite:${file}.copy` });
+  t.after(() => copy.close());
+  assert.deepEqual(await ids(copy), ['01']);
 });
 
 test('the file is made for its owner alone', async (t) => {
