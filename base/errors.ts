@@ -46,6 +46,7 @@ export const ERRORS = {
   CARD_ACCESS: { retry: 'after-reset', text: 'the modem offers no way to the card' },
   CARD_STATUS: { retry: 'never', text: 'the card refused the command' },
   CARD_LOST: { retry: 'after-reset', text: 'the way to the card broke in the middle of an exchange' },
+  PIN_REFUSED: { retry: 'never', text: 'the card refused the PIN; it is not tried a second time' },
   // transport
   BROKER_UNREACHABLE: { retry: 'later', text: 'the broker cannot be reached' },
   BROKER_REFUSED: { retry: 'later', text: 'the broker refused the connection' },

@@ -34,7 +34,7 @@ export type AtCommand<A extends readonly unknown[], T> = {
   readonly exact?: true;
 };
 
-export type RunOptions = { readonly signal?: AbortSignal; readonly timeoutMs?: number };
+export type RunOptions = { readonly signal?: AbortSignal | undefined; readonly timeoutMs?: number };
 
 /** What arrives outside of answers. */
 export type AtEvent =
@@ -51,6 +51,7 @@ export type AtSession = {
   run<A extends readonly unknown[], T>(command: AtCommand<A, T>, args: A, options?: RunOptions): Promise<T>;
   /** The answer cancels the subscription. */
   subscribe(listener: (event: AtEvent) => void): () => void;
+  readonly deadlinesMs: Readonly<Record<DeadlineClass, number>>;
   readonly closed: Promise<void>;
   close(): Promise<void>;
 };
@@ -255,6 +256,7 @@ export function openAtSession(options: AtSessionOptions): AtSession {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    deadlinesMs: deadlines,
     closed: reading,
     async close() {
       fail(new AgentError('LINK_CLOSED'));
@@ -265,7 +267,7 @@ export function openAtSession(options: AtSessionOptions): AtSession {
 }
 
 /** Lets a caller that gave up go at once, also while others are before it. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(new AgentError('ABORTED'));

@@ -46,6 +46,7 @@ export async function openSerialLink(options: SerialOptions): Promise<ByteLink> 
 
   const queue = createQueue<Uint8Array>(MAX_UNREAD_CHUNKS);
   let open = true;
+  let closing: Promise<void> | undefined;
   let stopWatching: (() => void) | undefined;
   let markClosed: (() => void) | undefined;
   const closed = new Promise<void>((resolve) => (markClosed = resolve));
@@ -82,10 +83,12 @@ export async function openSerialLink(options: SerialOptions): Promise<ByteLink> 
     },
     read: queue,
     closed,
-    async close() {
-      if (open && port.isOpen) port.close(() => {});
-      end();
-      await closed;
+    close() {
+      closing ??= new Promise<void>((resolve) => {
+        if (port.isOpen) port.close(() => resolve());
+        else resolve();
+      }).then(() => end());
+      return closing;
     },
     async setBaudRate(baudRate) {
       await new Promise<void>((resolve, reject) => {

@@ -1,0 +1,76 @@
+// The card over +CSIM (3GPP TS 27.007, 8.17): logical channels by MANAGE CHANNEL (ISO/IEC 7816-4, ETSI TS 102 221 11.1.17).
+import { concat } from '../base/bytes.ts';
+import { AgentError } from '../base/errors.ts';
+import { encodeCommandApdu, type ResponseApdu, swText, withChannel } from '../codec/apdu.ts';
+import { exchangeApdu } from './apdu-exchange.ts';
+import { csim, rawLine } from './at-commands.ts';
+import type { AtSession } from './at-session.ts';
+import type { CardQuirks, CardWay, SendOptions } from './card-way.ts';
+
+/** Channels 1 to 3 are those that every card with channels has. */
+const SWEPT_CHANNELS = ['1', '2', '3'];
+
+/** A send to one logical channel of the card. */
+export function csimSender(
+  session: AtSession,
+  quirks: CardQuirks,
+): (channel: number, apdu: Uint8Array, options: SendOptions) => Promise<ResponseApdu> {
+  return async (channel, apdu, options) => {
+    const bytes = concat(Uint8Array.of(withChannel(apdu[0] ?? 0, channel)), apdu.subarray(1));
+    if (quirks.lockCsim !== true) return session.run(csim, [bytes], options);
+    await session.run(rawLine, ['AT+CSIM=1'], options);
+    try {
+      return await session.run(csim, [bytes], options);
+    } finally {
+      await session.run(rawLine, ['AT+CSIM=0'], options).catch(() => {});
+    }
+  };
+}
+
+export function createCsimWay(session: AtSession, quirks: CardQuirks): CardWay {
+  const send = csimSender(session, quirks);
+  const rules = { keepLe: quirks.keepLe ?? false };
+  const manageChannel = (p1: number, p2: number, le: number, options: SendOptions): Promise<ResponseApdu> =>
+    exchangeApdu(
+      // Closing has no response, but a T=0 header always has its fifth octet.
+      le === 0
+        ? Uint8Array.of(0x00, 0x70, p1, p2, 0x00)
+        : encodeCommandApdu({ cla: 0, ins: 0x70, p1, p2, data: new Uint8Array(0), le }),
+      (apdu) => send(0, apdu, options),
+      rules,
+    );
+  const close = async (id: string): Promise<void> => {
+    const channel = Number(id);
+    if (!Number.isInteger(channel) || channel < 1 || channel > 19) return;
+    await manageChannel(0x80, channel, 0, { timeoutMs: session.deadlinesMs.channel });
+  };
+  return {
+    kind: 'csim',
+    sweepIds: SWEPT_CHANNELS,
+    close,
+    async open(aid, options) {
+      const opened = await manageChannel(0x00, 0x00, 1, options);
+      const channel = opened.data[0];
+      if (!isSuccess(opened.sw) || channel === undefined || channel < 1 || channel > 19) {
+        throw new AgentError('CARD_STATUS', { command: 'MANAGE CHANNEL', sw: swText(opened.sw) });
+      }
+      const sendHere = (apdu: Uint8Array, o: SendOptions): Promise<ResponseApdu> => send(channel, apdu, o);
+      try {
+        const select = encodeCommandApdu({ cla: 0, ins: 0xa4, p1: 0x04, p2: 0x00, data: aid, le: 256 });
+        const selected = await exchangeApdu(select, (apdu) => sendHere(apdu, options), rules);
+        if (!isSuccess(selected.sw)) {
+          throw new AgentError('CARD_STATUS', { command: 'SELECT', sw: swText(selected.sw) });
+        }
+        return { id: String(channel), selectResponse: selected.data, send: sendHere };
+      } catch (error) {
+        await close(String(channel)).catch(() => {});
+        throw error;
+      }
+    },
+  };
+}
+
+/** Done: 9000, 91xx with a proactive command waiting, or a warning. */
+function isSuccess(sw: number): boolean {
+  return sw === 0x9000 || sw >> 8 === 0x91 || sw >> 8 === 0x62 || sw >> 8 === 0x63;
+}
