@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { completeEid, completeImei, parseIccid } from '../codec/ids.ts';
+import type { DownMessage, UpMessage } from '../codec/wire.ts';
+import { accepts, effectOf, type Event, type Order, reduce, type State } from './machine.ts';
+import { decodeDurable, type Durable, encodeDurable } from './state-codec.ts';
+
+const eid = completeEid('890490321234512345123456789012');
+const imei = completeImei('35824005111111');
+const transaction = new Uint8Array(16).fill(1);
+const order: Order = { mno: 'mno-a', kind: 'provisioning', transaction };
+const octets = Uint8Array.of(0x30, 0x00);
+let counter = 0;
+const address = (): { id: Uint8Array; eid: typeof eid; transaction: Uint8Array } => ({
+  id: new Uint8Array(8).fill(++counter),
+  eid,
+  transaction,
+});
+const request: UpMessage = {
+  is: 'activationRequest',
+  ...address(),
+  kind: 'provisioning',
+  imei,
+  euiccChallenge: new Uint8Array(16),
+  euiccInfo1: octets,
+};
+const authenticate: DownMessage = {
+  is: 'authenticateRequest',
+  ...address(),
+  serverSigned1: octets,
+  serverSignature1: octets,
+  euiccCiPKIdToBeUsed: octets,
+  serverCertificate: octets,
+};
+const enable: DownMessage = {
+  is: 'script',
+  ...address(),
+  purpose: 'enable',
+  iccid: parseIccid('8999901000000000001'),
+  script: octets,
+  deadlineMs: 60_000,
+};
+const completed: DownMessage = { is: 'completed', ...address(), iccid: parseIccid('8999901000000000001') };
+const report: UpMessage = {
+  is: 'scriptReport',
+  ...address(),
+  command: enable.id,
+  outcome: 'done',
+  responseScript: octets,
+};
+
+const STORY: readonly Event[] = [
+  { is: 'ordered', order },
+  { is: 'answered', message: request },
+  { is: 'receipted', mno: 'mno-a', of: request.id, refused: false },
+  { is: 'commanded', mno: 'mno-a', command: enable },
+  { is: 'begun', deadline: 123 },
+  { is: 'answered', message: report },
+  { is: 'commanded', mno: 'mno-a', command: completed },
+];
+
+function states(): State[] {
+  const seen: State[] = [{ at: 'idle' }];
+  for (const event of STORY) seen.push(reduce(seen.at(-1) ?? { at: 'idle' }, event));
+  return seen;
+}
+
+describe('agent machine', () => {
+  test('goes through a procedure step by step, one effect a state', () => {
+    assert.deepEqual(
+      states().map((state) => [state.at, effectOf(state)?.is]),
+      [
+        ['idle', undefined],
+        ['requesting', 'makeRequest'],
+        ['awaiting', 'deliver'],
+        ['awaiting', undefined],
+        ['working', 'carryOut'],
+        ['working', 'carryOut'],
+        ['awaiting', 'deliver'],
+        ['idle', undefined],
+      ],
+    );
+  });
+
+  test('an event that comes twice changes nothing the second time', () => {
+    let state: State = { at: 'idle' };
+    for (const event of STORY) {
+      const once = reduce(state, event);
+      const twice = reduce(once, event);
+      if (event.is === 'begun') assert.deepEqual(twice, once);
+      else if (event.is !== 'receipted') assert.equal(twice, once);
+      state = once;
+    }
+  });
+
+  test('takes no command of another operator, of another transaction, or out of turn', () => {
+    const [idle, requesting, awaiting] = states();
+    assert.ok(idle !== undefined && requesting !== undefined && awaiting !== undefined);
+    assert.equal(accepts(awaiting, 'mno-a', authenticate), true);
+    assert.equal(accepts(awaiting, 'mno-b', authenticate), false);
+    const foreign = { ...authenticate, transaction: new Uint8Array(16).fill(9) };
+    assert.equal(accepts(awaiting, 'mno-a', foreign), false);
+    assert.equal(accepts(requesting, 'mno-a', authenticate), false);
+    assert.equal(accepts(idle, 'mno-a', authenticate), false);
+  });
+
+  test('a refusal of the operator ends the procedure, an interruption begins it again under a new transaction', () => {
+    const [, , awaiting, , working] = states();
+    assert.ok(awaiting !== undefined && working !== undefined);
+    assert.deepEqual(reduce(awaiting, { is: 'receipted', mno: 'mno-a', of: request.id, refused: true }), {
+      at: 'idle',
+    });
+    const again = new Uint8Array(16).fill(2);
+    assert.deepEqual(reduce(working, { is: 'interrupted', transaction: again }), {
+      at: 'requesting',
+      order: { mno: 'mno-a', kind: 'provisioning', transaction: again, resumes: transaction },
+    });
+  });
+
+  test('every state comes back from the journal as it was', () => {
+    for (const state of states()) {
+      const durable: Durable = { state, handled: [enable.id, completed.id] };
+      assert.deepEqual(decodeDurable(encodeDurable(durable)), durable);
+    }
+  });
+});

@@ -1,0 +1,146 @@
+// The agent as a pure machine: what it is doing, what can happen, and what follows. It touches nothing.
+import { equalBytes } from '../base/bytes.ts';
+import type { DownMessage, DownOf, UpMessage } from '../codec/wire.ts';
+
+export type ProcedureKind = 'provisioning' | 'mno-change';
+
+/** The procedure under way with one operator. */
+export type Order = {
+  readonly mno: string;
+  readonly kind: ProcedureKind;
+  /** 16 octets, chosen by this device. */
+  readonly transaction: Uint8Array;
+  /** The transaction that an interruption ended. */
+  readonly resumes?: Uint8Array;
+};
+
+/** Commands that the device works on with its card. */
+export type WorkCommand =
+  | DownOf<'authenticateRequest'>
+  | DownOf<'downloadRequest'>
+  | DownOf<'manifest'>
+  | DownOf<'script'>;
+
+export type State =
+  | { readonly at: 'idle' }
+  /** The activation request is to be made: it needs the card's challenge. */
+  | { readonly at: 'requesting'; readonly order: Order }
+  /** A message is with the operator, or on its way; `delivered` when its receipt came. */
+  | {
+      readonly at: 'awaiting';
+      readonly order: Order;
+      readonly message: UpMessage;
+      readonly delivered: boolean;
+    }
+  /**
+   * A command of the operator is being carried out. `begun` is set before the first octet of a script goes to the card,
+   * so that after a restart the card is asked what became of it. `deadline` (Unix milliseconds) ends the wait for the
+   * connectivity verdict.
+   */
+  | {
+      readonly at: 'working';
+      readonly order: Order;
+      readonly command: WorkCommand;
+      readonly begun: boolean;
+      readonly deadline?: number;
+    };
+
+export type Event =
+  /** The device or an operator wants a procedure. */
+  | { readonly is: 'ordered'; readonly order: Order }
+  /** The message that the present step leads to is made. */
+  | { readonly is: 'answered'; readonly message: UpMessage }
+  /** A script is about to go to the card. */
+  | { readonly is: 'begun'; readonly deadline?: number }
+  /** A command of the operator, its signature checked. */
+  | { readonly is: 'commanded'; readonly mno: string; readonly command: DownMessage }
+  /** The operator has stored our message, or refused it. */
+  | { readonly is: 'receipted'; readonly mno: string; readonly of: Uint8Array; readonly refused: boolean }
+  /** The work was cut short and the card did not finish it: the procedure begins again under a new transaction. */
+  | { readonly is: 'interrupted'; readonly transaction: Uint8Array };
+
+/** What the state asks for; each can be asked again after a restart. */
+export type Effect =
+  | { readonly is: 'makeRequest'; readonly order: Order }
+  | { readonly is: 'deliver'; readonly order: Order; readonly message: UpMessage }
+  | {
+      readonly is: 'carryOut';
+      readonly order: Order;
+      readonly command: WorkCommand;
+      readonly begun: boolean;
+      readonly deadline?: number;
+    };
+
+/** The state after an event. Total: an event that does not fit leaves the state as it is. */
+export function reduce(state: State, event: Event): State {
+  switch (event.is) {
+    case 'ordered':
+      return state.at === 'idle' ? { at: 'requesting', order: event.order } : state;
+    case 'answered':
+      if (state.at !== 'requesting' && state.at !== 'working') return state;
+      return { at: 'awaiting', order: state.order, message: event.message, delivered: false };
+    case 'begun':
+      if (state.at !== 'working') return state;
+      return { ...state, begun: true, ...(event.deadline === undefined ? {} : { deadline: event.deadline }) };
+    case 'commanded':
+      return commanded(state, event.mno, event.command);
+    case 'receipted':
+      if (state.at !== 'awaiting' || state.order.mno !== event.mno) return state;
+      if (!equalBytes(state.message.id, event.of)) return state;
+      return event.refused ? { at: 'idle' } : { ...state, delivered: true };
+    case 'interrupted': {
+      if (state.at !== 'working') return state;
+      const { mno, kind, transaction: resumes } = state.order;
+      return { at: 'requesting', order: { mno, kind, transaction: event.transaction, resumes } };
+    }
+  }
+}
+
+function commanded(state: State, mno: string, command: DownMessage): State {
+  if (command.is === 'trigger') {
+    if (state.at !== 'idle') return state;
+    return { at: 'requesting', order: { mno, kind: command.kind, transaction: command.transaction } };
+  }
+  if (!belongs(state, mno, command)) return state;
+  switch (command.is) {
+    case 'authenticateRequest':
+    case 'downloadRequest':
+    case 'manifest':
+    case 'script':
+      if (state.at !== 'awaiting') return state;
+      return { at: 'working', order: state.order, command, begun: false };
+    case 'refused':
+    case 'completed':
+      return { at: 'idle' };
+    case 'transferStop':
+    case 'receipt':
+      return state;
+  }
+}
+
+/** Whether a command is for the procedure under way: its operator, and its transaction. */
+function belongs(state: State, mno: string, command: DownMessage): boolean {
+  return (
+    state.at !== 'idle' && state.order.mno === mno && equalBytes(state.order.transaction, command.transaction)
+  );
+}
+
+/** Whether a command would change anything now; one that would not is refused instead of being lost in silence. */
+export function accepts(state: State, mno: string, command: DownMessage): boolean {
+  return reduce(state, { is: 'commanded', mno, command }) !== state;
+}
+
+export function effectOf(state: State): Effect | undefined {
+  switch (state.at) {
+    case 'idle':
+      return undefined;
+    case 'requesting':
+      return { is: 'makeRequest', order: state.order };
+    case 'awaiting':
+      return state.delivered ? undefined : { is: 'deliver', order: state.order, message: state.message };
+    case 'working': {
+      const { order, command, begun, deadline } = state;
+      return { is: 'carryOut', order, command, begun, ...(deadline === undefined ? {} : { deadline }) };
+    }
+  }
+}

@@ -1,0 +1,324 @@
+// The agent at work: the journal first, then the effect; commands checked, receipted and carried out one at a time.
+import { equalBytes, toHex } from '../base/bytes.ts';
+import { type Clock, sleep } from '../base/clock.ts';
+import { AgentError, isAgentError } from '../base/errors.ts';
+import { createLock } from '../base/lock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Eid } from '../codec/ids.ts';
+import { type DownMessage, type DownOf, type UpMessage, upMessages } from '../codec/wire.ts';
+import type { MessageLink } from '../transport/message-link.ts';
+import { deviceFilter, formatTopic } from '../transport/topics.ts';
+import { listProfiles, startSession, withIsdR } from './card-operations.ts';
+import { answer, carryOut, type CarryOutContext, type StepOptions, stepFailure } from './carry-out.ts';
+import type { Device } from './device.ts';
+import type { Journal } from './journal.ts';
+import { accepts, type Effect, effectOf, type Event, type Order, reduce, type State } from './machine.ts';
+import { createNotificationPump } from './notifications.ts';
+import { decodeDurable, type Durable, encodeDurable } from './state-codec.ts';
+
+export type RuntimeOptions = {
+  readonly eid: Eid;
+  readonly device: Device;
+  readonly link: MessageLink;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Checks an operator's signature and answers what it says and who said it. Throws COMMAND_REFUSED. */
+  readonly openCommand: (
+    topic: string,
+    payload: Uint8Array,
+  ) => { readonly mno: string; readonly message: DownMessage };
+  /** Takes what arrives on the block topics. */
+  readonly takeBlock: (topic: string, payload: Uint8Array) => void;
+  readonly download: CarryOutContext['download'];
+  /** Stops or pauses a transfer. */
+  readonly transferStop: (stop: DownOf<'transferStop'>) => void;
+  readonly progress: CarryOutContext['progress'];
+  readonly operatorAt: (address: string) => string | undefined;
+  /** The MNO that a card without an operational profile asks for one. */
+  readonly activationMno?: string;
+  readonly maxBlockSize?: number;
+};
+
+const HANDLED_KEPT = 128;
+const REPEAT_FIRST_MS = 5_000;
+const REPEAT_MOST_MS = 300_000;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MOST_MS = 60_000;
+
+/** Runs until the signal fires. Rejects only for what this process cannot mend. */
+export async function runAgent(
+  options: RuntimeOptions,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
+  const { eid, device, link, journal, clock, random, log } = options;
+  let durable: Durable =
+    journal.last === undefined ? { state: { at: 'idle' }, handled: [] } : decodeDurable(journal.last);
+  const cardLock = createLock();
+  const journalLock = createLock();
+  let changed = (): void => {};
+
+  const keep = async (next: Durable, why: string): Promise<void> => {
+    await journal.append(encodeDurable(next));
+    durable = next;
+    log.write('info', 'agent.state', next.state.at, { why, ...orderFields(next.state) });
+    changed();
+  };
+
+  /** Journals what an event leads to. Answers whether it changed anything. */
+  const happen = (event: Event): Promise<boolean> =>
+    journalLock.run(async () => {
+      const state = reduce(durable.state, event);
+      if (state === durable.state) return false;
+      await keep({ ...durable, state }, event.is);
+      return true;
+    });
+
+  const send = async (mno: string, message: UpMessage): Promise<void> => {
+    await link.publish(formatTopic({ mno, eid, channel: 'up' }), upMessages.encode(message), { signal });
+  };
+  const sendQuietly = async (mno: string, message: UpMessage): Promise<void> => {
+    try {
+      await send(mno, message);
+    } catch (error) {
+      if (!isAgentError(error)) throw error;
+      log.write('debug', 'agent.send', 'not sent', { mno, message: message.is, error: error.message });
+    }
+  };
+
+  const pump = createNotificationPump({ ...options, cardLock, send });
+
+  const receipt = (
+    mno: string,
+    command: DownMessage,
+    outcome: 'done' | 'duplicate' | 'refused',
+  ): Promise<void> =>
+    sendQuietly(mno, {
+      is: 'receipt',
+      id: random.bytes(8),
+      eid,
+      transaction: command.transaction,
+      of: command.id,
+      outcome,
+    });
+
+  const onCommand = async (mno: string, command: DownMessage): Promise<void> => {
+    if (command.is === 'receipt') {
+      const refused = command.outcome === 'refused';
+      if (refused)
+        log.write('warn', 'agent.receipt', 'the operator refuses', { mno, reason: command.reason });
+      if (pump.receipted(mno, command.of, refused)) return;
+      await happen({ is: 'receipted', mno, of: command.of, refused });
+      return;
+    }
+    if (command.is === 'transferStop') {
+      options.transferStop(command);
+      return;
+    }
+    const outcome = await journalLock.run(async () => {
+      if (durable.handled.some((id) => equalBytes(id, command.id))) return 'duplicate';
+      if (!accepts(durable.state, mno, command)) return 'refused';
+      const state = reduce(durable.state, { is: 'commanded', mno, command });
+      await keep({ state, handled: [...durable.handled, command.id].slice(-HANDLED_KEPT) }, command.is);
+      if (command.is === 'refused')
+        log.write('warn', 'agent.order', 'refused', { mno, reason: command.reason });
+      if (command.is === 'completed')
+        log.write('info', 'agent.order', 'completed', { mno, iccid: command.iccid });
+      return 'done';
+    });
+    log.write('info', 'agent.command', command.is, { mno, id: toHex(command.id), outcome });
+    await receipt(mno, command, outcome);
+    if (outcome === 'done' && (command.is === 'completed' || command.is === 'refused')) pump.wake();
+  };
+
+  const onMessage = async (topic: string, payload: Uint8Array): Promise<void> => {
+    if (topic.endsWith('/block')) {
+      options.takeBlock(topic, payload);
+      return;
+    }
+    try {
+      const { mno, message } = options.openCommand(topic, payload);
+      await onCommand(mno, message);
+    } catch (error) {
+      if (!isAgentError(error, 'COMMAND_REFUSED', 'MESSAGE_INVALID', 'CBOR_INVALID', 'SIGNATURE_INVALID'))
+        throw error;
+      log.write('warn', 'agent.command', 'refused', { topic, error: error.message });
+    }
+  };
+
+  const context: CarryOutContext = {
+    eid,
+    device,
+    cardLock,
+    clock,
+    random,
+    log,
+    download: options.download,
+    progress: options.progress,
+    probe: {
+      device,
+      clock,
+      log,
+      brokerRoundTrip: ({ signal: stop }) =>
+        link.subscribe(deviceFilter(eid, 'down'), {
+          timeoutMs: 10_000,
+          ...(stop === undefined ? {} : { signal: stop }),
+        }),
+    },
+    begin: async (deadline) => {
+      await happen({ is: 'begun', ...(deadline === undefined ? {} : { deadline }) });
+    },
+  };
+
+  const makeRequest = async (order: Order, step: StepOptions): Promise<Event> => {
+    const made = await cardLock.run(async () =>
+      withIsdR(await device.card(step), step, async (channel) => {
+        const profiles = await listProfiles(channel, step);
+        const donor = profiles.find(({ enabled, profileClass }) => enabled && profileClass === 'operational');
+        return { ...(await startSession(channel, step)), donorIccid: donor?.iccid };
+      }),
+    );
+    const { euiccChallenge, euiccInfo1, donorIccid } = made;
+    return answer(context, order, {
+      is: 'activationRequest',
+      kind: order.kind,
+      imei: device.imei,
+      euiccChallenge,
+      euiccInfo1,
+      ...(donorIccid === undefined ? {} : { donorIccid }),
+      ...(order.resumes === undefined ? {} : { resumes: order.resumes }),
+      ...(options.maxBlockSize === undefined ? {} : { maxBlockSize: options.maxBlockSize }),
+    });
+  };
+
+  const perform = async (effect: Effect, step: StepOptions): Promise<Event | undefined> => {
+    switch (effect.is) {
+      case 'makeRequest':
+        return makeRequest(effect.order, step);
+      case 'deliver':
+        await sendQuietly(effect.order.mno, effect.message);
+        return undefined;
+      case 'carryOut': {
+        const event = await carryOut(context, effect, step);
+        if (effect.command.is === 'script' || effect.command.is === 'manifest') pump.wake();
+        return event;
+      }
+    }
+  };
+
+  /** Settles at the next change of state, or after `ms`. */
+  const changeOr = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const cancel = clock.schedule(ms, resolve);
+      changed = () => {
+        cancel();
+        resolve();
+      };
+      signal.addEventListener('abort', changed, { once: true });
+    });
+
+  const work = async (): Promise<void> => {
+    let failures = 0;
+    let repeats = 0;
+    while (!signal.aborted) {
+      const { state } = durable;
+      const effect = effectOf(state);
+      if (effect === undefined) {
+        repeats = 0;
+        await changeOr(REPEAT_MOST_MS);
+        continue;
+      }
+      try {
+        const event = await perform(effect, { signal });
+        failures = 0;
+        if (event !== undefined) {
+          repeats = 0;
+          await happen(event);
+        } else if (durable.state === state) {
+          await changeOr(Math.min(REPEAT_FIRST_MS * 2 ** repeats, REPEAT_MOST_MS));
+          repeats += 1;
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isAgentError(error)) throw error;
+        log.write('warn', 'agent.step', 'step failed, will be tried again', {
+          effect: effect.is,
+          ...stepFailure(error),
+        });
+        await sleep(clock, Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_MOST_MS), { signal }).catch(
+          () => undefined,
+        );
+        failures += 1;
+      }
+    }
+  };
+
+  const listen = async (): Promise<void> => {
+    for await (const { topic, payload } of link.messages) await onMessage(topic, payload);
+    if (!signal.aborted) throw new AgentError('CLOSED', { what: 'message link' });
+  };
+
+  /** Asks for both channels; a link that is down remembers them for its next connection. */
+  const subscribe = async (): Promise<void> => {
+    for (const channel of ['down', 'block'] as const) {
+      try {
+        await link.subscribe(deviceFilter(eid, channel), { signal });
+      } catch (error) {
+        if (!isAgentError(error) || error.code === 'ABORTED') throw error;
+        log.write('warn', 'agent.link', 'not subscribed yet', { channel, error: error.message });
+      }
+    }
+  };
+
+  const unwatch = link.watch((state) => {
+    if (!state.up) return;
+    pump.wake();
+    changed();
+  });
+  try {
+    const activation = activate(options, durable.state, cardLock, signal);
+    const running = [
+      listen(),
+      work(),
+      pump.run({ signal }),
+      subscribe(),
+      activation.then(async (order) => {
+        if (order !== undefined) await happen({ is: 'ordered', order });
+      }),
+    ];
+    await Promise.race([aborted(signal), ...running.slice(0, 3), Promise.all(running)]);
+  } finally {
+    unwatch();
+  }
+}
+
+/** The first procedure of a card that has no operational profile (seed 61). */
+async function activate(
+  options: RuntimeOptions,
+  state: State,
+  cardLock: { run<T>(work: () => Promise<T>): Promise<T> },
+  signal: AbortSignal,
+): Promise<Order | undefined> {
+  const { activationMno: mno, device, random } = options;
+  if (mno === undefined || state.at !== 'idle') return undefined;
+  const profiles = await cardLock.run(async () =>
+    withIsdR(await device.card({ signal }), { signal }, (channel) => listProfiles(channel, { signal })),
+  );
+  if (profiles.some(({ profileClass }) => profileClass === 'operational')) return undefined;
+  return { mno, kind: 'provisioning', transaction: random.bytes(16) };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function orderFields(state: State): Readonly<Record<string, string>> {
+  if (state.at === 'idle') return {};
+  const { mno, kind, transaction } = state.order;
+  return { mno, kind, transaction: toHex(transaction) };
+}

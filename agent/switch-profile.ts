@@ -1,0 +1,111 @@
+// The one step that can cost a device its connectivity: enable a profile, wait for the verdict, go back when it does not come.
+import { type Clock, sleep } from '../base/clock.ts';
+import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Iccid } from '../codec/ids.ts';
+import { type Device, isRegistered, type Registration } from './device.ts';
+
+/** The layers of connectivity, from the card outwards; each is asked only when the one before is there. */
+export type ConnectivityLayer = 'card' | 'registration' | 'broker';
+
+export type Connectivity = {
+  readonly ok: boolean;
+  /** The layer that is missing. */
+  readonly missing?: ConnectivityLayer;
+  readonly iccid?: Iccid;
+  readonly registration?: Registration;
+};
+
+export type ConnectivityProbe = {
+  readonly device: Device;
+  /** A round trip to the broker; rejects when there is none. */
+  readonly brokerRoundTrip: (options: { readonly signal?: AbortSignal }) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+/** Asks the layers once. Never throws but for INTERNAL faults: what cannot be asked is missing. */
+export async function probeConnectivity(
+  probe: ConnectivityProbe,
+  expected: Iccid | undefined,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Connectivity> {
+  const { device } = probe;
+  const iccid = await attempt(probe, 'card', () => device.readIccid(options));
+  if (iccid === undefined || (expected !== undefined && iccid !== expected)) {
+    return { ok: false, missing: 'card', ...(iccid === undefined ? {} : { iccid }) };
+  }
+  const registration = await attempt(probe, 'registration', () => device.registration(options));
+  if (registration === undefined || !isRegistered(registration)) {
+    return {
+      ok: false,
+      missing: 'registration',
+      iccid,
+      ...(registration === undefined ? {} : { registration }),
+    };
+  }
+  const answered = await attempt(probe, 'broker', async () => {
+    await probe.brokerRoundTrip(options);
+    return true;
+  });
+  if (answered !== true) return { ok: false, missing: 'broker', iccid, registration };
+  return { ok: true, iccid, registration };
+}
+
+async function attempt<T>(
+  probe: ConnectivityProbe,
+  layer: ConnectivityLayer,
+  ask: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isAgentError(error) || error.code === 'ABORTED') throw error;
+    probe.log.write('debug', 'agent.connectivity', 'layer not reached', {
+      layer,
+      error: errorOf(error).message,
+    });
+    return undefined;
+  }
+}
+
+const PROBE_EVERY_MS = 1000;
+/** How long a card may take to show its new profile before the modem is made to look again. */
+const CARD_PATIENCE_MS = 15_000;
+
+/**
+ * Waits until every layer is there, or until `deadline` (Unix milliseconds). The deadline counts time, not attempts: an
+ * attach may take minutes. Where the card does not show the profile, the modem is refreshed, one step further each time.
+ */
+export async function awaitConnectivity(
+  probe: ConnectivityProbe,
+  expected: Iccid | undefined,
+  deadline: number,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Connectivity> {
+  const { clock, device, log } = probe;
+  let refreshes = 0;
+  let patience = clock.now() + CARD_PATIENCE_MS;
+  for (;;) {
+    const found = await probeConnectivity(probe, expected, options);
+    if (found.ok || clock.wall() >= deadline) return found;
+    if (found.missing === 'card' && clock.now() >= patience) {
+      refreshes += 1;
+      log.write('warn', 'agent.switch', 'the modem does not show the new profile', { refreshes });
+      await attempt(probe, 'card', () => device.refreshCard(refreshes, options));
+      patience = clock.now() + CARD_PATIENCE_MS;
+    }
+    await sleep(clock, PROBE_EVERY_MS, options);
+  }
+}
+
+/** Raised when a verdict is asked for and the time is up already. */
+export function connectivityText(found: Connectivity): string {
+  return found.ok ? 'connected' : `no ${found.missing ?? 'connectivity'} before the deadline`;
+}
+
+/** The deadline of a verdict from now: at least what the operator asks for, at most a day. */
+export function deadlineFrom(clock: Clock, deadlineMs: number): number {
+  if (!Number.isFinite(deadlineMs)) throw new AgentError('NUMBER_RANGE', { value: deadlineMs });
+  return Math.round(clock.wall() + Math.min(Math.max(deadlineMs, 1000), 86_400_000));
+}
