@@ -27,6 +27,7 @@ export const ERRORS = {
   SAIP_INVALID: { retry: 'never', text: 'the profile package is not a valid sequence of profile elements' },
   // crypto
   KEY_INVALID: { retry: 'never', text: 'the key or point is not valid for its curve or algorithm' },
+  CURVE_UNSUPPORTED: { retry: 'never', text: 'the key is on a curve that is not supported' },
   SIGNATURE_INVALID: { retry: 'never', text: 'the signature does not verify' },
   CERTIFICATE_INVALID: { retry: 'never', text: 'the certificate is malformed' },
   BSP_SECURITY: { retry: 'never', text: 'a protected segment fails its MAC or its padding' },

@@ -264,6 +264,8 @@ describe("an eUICC's verdict on an SM-DP+", () => {
       verify(issue({ curve: 'brainpoolP256r1', publicKey: brainpool.publicKey })),
       'unsupportedCurve',
     );
+    const unknownCurve = toHex(issue()).replace('06082A8648CE3D030107', '06082A8648CE3D030106');
+    assert.equal(verify(fromHex(unknownCurve)), 'unsupportedCurve');
     assert.equal(verify(fromHex('3000')), 'invalidCertificate');
   });
 });

@@ -64,8 +64,7 @@ export function verifyEuicc(ec: Ec, evidence: EuiccEvidence, trust: EuiccTrust):
     datesText(dated, trust.at),
   );
   const revoked =
-    isRevoked(ec, euicc, eum, trust.crls) ||
-    (ci !== undefined && (isRevoked(ec, eum, ci, trust.crls) || isRevoked(ec, euicc, ci, trust.crls)));
+    isRevoked(ec, euicc, eum, trust.crls) || (ci !== undefined && isRevoked(ec, eum, ci, trust.crls));
   check('not revoked', !revoked, 'a revocation list names the certificate');
   check('basic constraints', eum.isCa && !euicc.isCa, 'the EUM must be an authority, the eUICC must not');
   const usage = hasUsage(eum, KEY_USAGE.keyCertSign) && hasUsage(euicc, KEY_USAGE.digitalSignature);
@@ -162,6 +161,16 @@ export type DpCertificateResult =
   | { readonly ok: true; readonly certificate: Certificate }
   | { readonly ok: false; readonly error: DpCertificateError };
 
+function readDpCertificate(der: Uint8Array): Certificate | DpCertificateError {
+  try {
+    return parseCertificate(der);
+  } catch (error) {
+    if (isAgentError(error, 'CURVE_UNSUPPORTED')) return 'unsupportedCurve';
+    if (isAgentError(error)) return 'invalidCertificate';
+    throw error;
+  }
+}
+
 /** Checks CERT.DPauth or CERT.DPpb as the eUICC does: no clock, the CI named by its key identifier. Never throws. */
 export function verifyDpCertificate(
   ec: Ec,
@@ -177,8 +186,8 @@ export function verifyDpCertificate(
     readonly registeredId?: string;
   },
 ): DpCertificateResult {
-  const certificate = readCertificate(request.certificate);
-  if (typeof certificate === 'string') return { ok: false, error: 'invalidCertificate' };
+  const certificate = readDpCertificate(request.certificate);
+  if (typeof certificate === 'string') return { ok: false, error: certificate };
   const ci = request.trustedCis.find(
     ({ subjectKeyIdentifier: ski }) => ski !== undefined && equalBytes(ski, request.ciPKId),
   );

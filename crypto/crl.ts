@@ -9,6 +9,7 @@ import {
   authorityKeyIdentifierExtension,
   type Certificate,
   type CertificateIssuer,
+  SIGNATURE_ALGORITHM,
   signDer,
 } from './x509.ts';
 
@@ -47,7 +48,7 @@ export function issueCrl(
   const tbs = encodeTlv(
     DER.sequence,
     Uint8Array.of(DER.integer, 1, 1),
-    encodeTlv(DER.sequence, Uint8Array.of(DER.oid, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)),
+    SIGNATURE_ALGORITHM,
     encodeName(issuer.name),
     encodeTime(list.thisUpdate),
     encodeTime(list.nextUpdate),
@@ -69,13 +70,19 @@ export function parseCrl(der: Uint8Array): Crl {
 }
 
 function parse(der: Uint8Array): Crl {
-  const [tbsTlv, algorithm, signatureTlv] = readTlvs(readOnly(der, DER.sequence).value);
-  if (tbsTlv === undefined || algorithm === undefined || signatureTlv === undefined)
+  const [tbsTlv, algorithm, signatureTlv, ...more] = readTlvs(readOnly(der, DER.sequence).value);
+  if (tbsTlv?.tag !== DER.sequence || signatureTlv === undefined || more.length > 0)
     throw malformed('the revocation list');
   const members = readTlvs(tbsTlv.value);
   if (members[0]?.tag === DER.integer) members.shift();
-  const [, issuer, thisUpdate, ...rest] = members;
+  const [innerAlgorithm, issuer, thisUpdate, ...rest] = members;
   if (issuer === undefined || thisUpdate === undefined) throw malformed('the revocation list');
+  if (
+    ![algorithm, innerAlgorithm].every(
+      (each) => each !== undefined && equalBytes(each.raw, SIGNATURE_ALGORITHM),
+    )
+  )
+    throw malformed('the signature algorithm');
   const next = rest[0] !== undefined && isTime(rest[0]) ? rest.shift() : undefined;
   const entries = rest[0]?.tag === DER.sequence ? readTlvs(rest[0].value) : [];
   return {
@@ -93,7 +100,7 @@ function isTime(tlv: Tlv): boolean {
   return tlv.tag === DER.utcTime || tlv.tag === DER.generalizedTime;
 }
 
-/** Whether one of the lists, issued and signed by `issuer`, names the certificate. */
+/** Whether one of the lists names the certificate and is signed by its issuer; what others signed counts for nothing. */
 export function isRevoked(
   ec: Ec,
   certificate: Certificate,
@@ -103,7 +110,6 @@ export function isRevoked(
   return crls.some(
     (crl) =>
       crl.revoked.has(certificate.serialNumber) &&
-      equalBytes(crl.issuerRaw, issuer.subjectRaw) &&
       ec.verify(issuer.curve, issuer.publicKey, crl.tbs, crl.signature),
   );
 }

@@ -87,7 +87,10 @@ export function decodeTime(tlv: Tlv): number {
     ...(full.slice(4, 14).match(/\d\d/g) ?? []),
   ].map(Number) as [number, number, number, number, number, number];
   const time = Date.UTC(year, month - 1, day, hour, minute, second);
-  if (Number.isNaN(time)) throw malformed('a time');
+  // A 31st of February would quietly become a day in March.
+  const valid =
+    !Number.isNaN(time) && new Date(time).toISOString().replace(/[-:T]/g, '').startsWith(full.slice(0, 14));
+  if (!valid) throw malformed('a time');
   return time;
 }
 

@@ -32,7 +32,7 @@ function readAlgorithm(tlv: Tlv): CurveName {
 
 function curveOf(dotted: string): CurveName {
   for (const curve of ['P-256', 'brainpoolP256r1'] as const) if (CURVE_OID[curve] === dotted) return curve;
-  throw new AgentError('KEY_INVALID', { oid: dotted, why: 'unsupported curve' });
+  throw new AgentError('CURVE_UNSUPPORTED', { oid: dotted });
 }
 
 /** The public key (04 X Y) as a SubjectPublicKeyInfo. */
@@ -41,7 +41,7 @@ export function encodePublicKeyInfo(curve: CurveName, publicKey: Uint8Array): Ui
   return encodeTlv(0x30, algorithm(curve), encodeTlv(0x03, Uint8Array.of(0), publicKey));
 }
 
-/** Reads a SubjectPublicKeyInfo with an uncompressed point. Throws `KEY_INVALID` or a TLV code. */
+/** Reads a SubjectPublicKeyInfo with an uncompressed point. Throws `KEY_INVALID`, `CURVE_UNSUPPORTED` or a TLV code. */
 export function decodePublicKeyInfo(der: Uint8Array): {
   readonly curve: CurveName;
   readonly publicKey: Uint8Array;
@@ -86,7 +86,7 @@ function privateKeyInfo(
 
 /**
  * Reads a private key as PKCS#8 PrivateKeyInfo, or as the bare ECPrivateKey of RFC 5915 when it names its curve.
- * A public key inside must be the one of the private key. Throws `KEY_INVALID` or a TLV code.
+ * A public key inside must be the one of the private key. Throws `KEY_INVALID`, `CURVE_UNSUPPORTED` or a TLV code.
  */
 export function decodePrivateKeyInfo(ec: Ec, der: Secret<Uint8Array>): EcKeyPair {
   const members = readTlvs(readOnly(der.reveal(), 0x30).value);

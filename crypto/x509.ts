@@ -1,6 +1,6 @@
 // X.509 certificates as the RSP roles use them (RFC 5280; SGP.22 4.5.2): what a verdict needs is read, the rest is kept raw.
-import { concat, equalBytes, toHex } from '../base/bytes.ts';
-import { AgentError } from '../base/errors.ts';
+import { concat, equalBytes, toHex, utf8Bytes } from '../base/bytes.ts';
+import { AgentError, type ErrorCode } from '../base/errors.ts';
 import type { Secret } from '../base/log.ts';
 import { encodeTlv, findTlv, readOnly, readTlvs, type Tlv } from '../codec/ber-tlv.ts';
 import { namedBits, oid, unsigned } from '../codec/tlv-table.ts';
@@ -47,6 +47,12 @@ export const RSP_ROLE = {
 /** Bits of KeyUsage in use (RFC 5280 4.2.1.3). */
 export const KEY_USAGE = { digitalSignature: 0, keyAgreement: 4, keyCertSign: 5, cRLSign: 6 } as const;
 
+/** Purposes of ExtendedKeyUsage (RFC 5280 4.2.1.12). */
+export const EXTENDED_KEY_USAGE = {
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+} as const;
+
 export type Certificate = {
   /** The whole certificate, and the part that is signed. */
   readonly raw: Uint8Array;
@@ -78,17 +84,20 @@ export type Certificate = {
   readonly permittedNames: readonly Name[];
 };
 
-/** Reads a certificate. Throws `CERTIFICATE_INVALID` or `KEY_INVALID`, naming the part. */
+const MAX_CERTIFICATE = 16_384;
+
+/** Reads a certificate. Throws `CERTIFICATE_INVALID`, `KEY_INVALID` or `CURVE_UNSUPPORTED`, naming the part. */
 export function parseCertificate(der: Uint8Array): Certificate {
+  if (der.length > MAX_CERTIFICATE) throw malformed(`${der.length} octets`);
   try {
     return parse(Uint8Array.from(der));
   } catch (cause) {
-    if (cause instanceof AgentError && (cause.code === 'CERTIFICATE_INVALID' || cause.code === 'KEY_INVALID'))
-      throw cause;
-    if (cause instanceof AgentError) throw malformed(String(cause.data['field'] ?? cause.code), cause);
-    throw cause;
+    if (!(cause instanceof AgentError) || NAMED.has(cause.code)) throw cause;
+    throw malformed(String(cause.data['field'] ?? cause.code), cause);
   }
 }
+
+const NAMED: ReadonlySet<ErrorCode> = new Set(['CERTIFICATE_INVALID', 'KEY_INVALID', 'CURVE_UNSUPPORTED']);
 
 function parse(der: Uint8Array): Certificate {
   const [tbsTlv, algorithm, signatureTlv, ...more] = readTlvs(readOnly(der, DER.sequence).value);
@@ -107,7 +116,7 @@ function parse(der: Uint8Array): Certificate {
     throw malformed('the body');
   if (issuer?.tag !== DER.sequence || validity === undefined || subject?.tag !== DER.sequence)
     throw malformed('the body');
-  if (!equalBytes(algorithm.raw, innerAlgorithm.raw) || !equalBytes(algorithm.raw, ALGORITHM)) {
+  if (!equalBytes(algorithm.raw, innerAlgorithm.raw) || !equalBytes(algorithm.raw, SIGNATURE_ALGORITHM)) {
     throw malformed('the signature algorithm');
   }
   const [notBefore, notAfter] = readTlvs(validity.value);
@@ -130,7 +139,8 @@ function parse(der: Uint8Array): Certificate {
   };
 }
 
-const ALGORITHM = encodeTlv(DER.sequence, encodeTlv(DER.oid, oid.encode(OID_ECDSA_SHA256)));
+/** ecdsa-with-SHA256, the one AlgorithmIdentifier in use (SGP.22 2.6.7.2). */
+export const SIGNATURE_ALGORITHM = encodeTlv(DER.sequence, encodeTlv(DER.oid, oid.encode(OID_ECDSA_SHA256)));
 
 function signatureOf(tlv: Tlv): Uint8Array {
   try {
@@ -234,6 +244,11 @@ export type CertificateRequest = {
   readonly registeredId?: string;
   /** DNS names, for TLS. */
   readonly dnsNames?: readonly string[];
+  /** IPv4 addresses (dotted), for TLS on a machine without a name. */
+  readonly ipAddresses?: readonly string[];
+  readonly extendedKeyUsage?: readonly string[];
+  /** Where the issuer's revocation lists are found: URIs. */
+  readonly crlDistributionPoints?: readonly string[];
   readonly permittedNames?: readonly Name[];
 };
 
@@ -250,7 +265,7 @@ export function issueCertificate(ec: Ec, issuer: CertificateIssuer, request: Cer
     DER.sequence,
     encodeTlv(0xa0, Uint8Array.of(DER.integer, 1, 2)),
     encodeUnsigned(request.serialNumber),
-    ALGORITHM,
+    SIGNATURE_ALGORITHM,
     encodeName(issuer.name),
     encodeTlv(DER.sequence, encodeTime(request.notBefore), encodeTime(request.notAfter)),
     encodeName(request.subject),
@@ -263,7 +278,7 @@ export function issueCertificate(ec: Ec, issuer: CertificateIssuer, request: Cer
 /** Completes what is to be signed with algorithm and signature, as certificates and CRLs share it. */
 export function signDer(ec: Ec, issuer: CertificateIssuer, tbs: Uint8Array): Uint8Array {
   const signature = signatureToDer(ec.sign(issuer.curve, issuer.privateKey, tbs));
-  return encodeTlv(DER.sequence, tbs, ALGORITHM, encodeBits(signature));
+  return encodeTlv(DER.sequence, tbs, SIGNATURE_ALGORITHM, encodeBits(signature));
 }
 
 export function authorityKeyIdentifierExtension(publicKey: Uint8Array): Uint8Array {
@@ -272,7 +287,7 @@ export function authorityKeyIdentifierExtension(publicKey: Uint8Array): Uint8Arr
 }
 
 function extensionsOf(issuer: CertificateIssuer, request: CertificateRequest): Uint8Array[] {
-  const { ca, policies, registeredId, dnsNames, permittedNames: names } = request;
+  const { ca, policies, registeredId, dnsNames, ipAddresses, permittedNames: names } = request;
   const list = [
     authorityKeyIdentifierExtension(issuer.publicKey),
     extension(
@@ -293,10 +308,21 @@ function extensionsOf(issuer: CertificateIssuer, request: CertificateRequest): U
   }
   const alternatives = [
     ...(registeredId === undefined ? [] : [encodeTlv(0x88, oid.encode(registeredId))]),
-    ...(dnsNames ?? []).map((name) => encodeTlv(0x82, new TextEncoder().encode(name))),
+    ...(dnsNames ?? []).map((name) => encodeTlv(0x82, utf8Bytes(name))),
+    ...(ipAddresses ?? []).map((address) => encodeTlv(0x87, Uint8Array.from(address.split('.').map(Number)))),
   ];
   if (alternatives.length > 0) {
     list.push(extension(EXTENSION.subjectAltName, false, encodeTlv(DER.sequence, ...alternatives)));
+  }
+  if (request.extendedKeyUsage !== undefined) {
+    const purposes = request.extendedKeyUsage.map((purpose) => encodeTlv(DER.oid, oid.encode(purpose)));
+    list.push(extension(EXTENSION.extendedKeyUsage, true, encodeTlv(DER.sequence, ...purposes)));
+  }
+  if (request.crlDistributionPoints !== undefined) {
+    const points = request.crlDistributionPoints.map((uri) =>
+      encodeTlv(DER.sequence, encodeTlv(0xa0, encodeTlv(0xa0, encodeTlv(0x86, utf8Bytes(uri))))),
+    );
+    list.push(extension(EXTENSION.crlDistributionPoints, false, encodeTlv(DER.sequence, ...points)));
   }
   if (names !== undefined) {
     const subtrees = names.map((name) => encodeTlv(DER.sequence, encodeTlv(0xa4, encodeName(name))));
