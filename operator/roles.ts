@@ -1,5 +1,6 @@
 // The roles of the back-end and the functions they offer each other, named for the interfaces of SGP.02 and SGP.22.
 import type { Eid, Iccid, Imei, Imsi } from '../codec/ids.ts';
+import type { Scp03Keys } from '../crypto/scp03.ts';
 import type { Verdict } from '../crypto/verdict.ts';
 
 /** ES9+.InitiateAuthentication answer: whole TLVs, and the certificate as X.509 DER. */
@@ -77,6 +78,29 @@ export type Eis = {
   readonly profiles: readonly EisProfile[];
   /** When each fact was last stated (Unix milliseconds), and by whom. */
   readonly provenance: readonly { readonly field: string; readonly source: string; readonly at: number }[];
+};
+
+/** What a manufacturer hands over of a new eUICC. */
+export type EisRegistration = {
+  readonly eid: Eid;
+  /** X.509 DER. */
+  readonly euiccCertificate: Uint8Array;
+  readonly eumCertificate: Uint8Array;
+  /** Management keys of the ISD-R (SCP03), key version 30 to 3F. */
+  readonly isdRKeys: Scp03Keys & { readonly kvn: number };
+  /** The sequence counter of the card's next session; that of a new eUICC unless given. */
+  readonly sequenceCounter?: number;
+  /** PK.ECASD.ECKA, 04 X Y, for static key agreement. */
+  readonly ecasdPublicKey?: Uint8Array;
+  readonly profiles: readonly EisProfile[];
+  /** Who states it: the manufacturer's name. */
+  readonly source: string;
+};
+
+/** An SM-SR as a manufacturer sees it. */
+export type EisRegistry = {
+  /** ES1.RegisterEIS. The same registration again changes nothing; another one for a known EID is `CONFLICT`. */
+  registerEis(registration: EisRegistration): Promise<void>;
 };
 
 /** A Command Scripting template (TS 102 226 5.2.1) under the second layer. */
