@@ -66,9 +66,10 @@ export const certificate = { tag: 0x30, type: derObject, raw: true, inside: derO
 export const implicitDer: Type<Uint8Array> = {
   shape: { kind: 'der' },
   decode(bytes) {
-    const members = readTlvs(bytes);
-    if (members.length === 1 && members[0]?.tag === 0x30) return Uint8Array.from(bytes);
-    return encodeTlv(0x30, bytes);
+    const [only, ...more] = readTlvs(bytes);
+    // Certificates and lists have several members: a lone SEQUENCE of several is the whole object, not its content.
+    const whole = only?.tag === 0x30 && more.length === 0 && readTlvs(only.value).length > 1;
+    return whole ? Uint8Array.from(bytes) : encodeTlv(0x30, bytes);
   },
   encode(whole) {
     const head = readTlvHeader(whole);

@@ -1,0 +1,313 @@
+// Every decoder of octets in codec/ and crypto/, with whole samples to begin the damage from.
+import { Secret } from '../base/log.ts';
+import {
+  decodeCommandApdu,
+  decodeResponseApdu,
+  encodeCommandApdu,
+  encodeResponseApdu,
+} from '../codec/apdu.ts';
+import { readTlvs } from '../codec/ber-tlv.ts';
+import { type CborValue, decodeCbor, encodeCbor } from '../codec/cbor.ts';
+import * as ids from '../codec/ids.ts';
+import { BoundProfilePackage, bppSegments, createBppReader } from '../codec/rsp/bpp.ts';
+import { RSP_OBJECTS } from '../codec/rsp/objects.ts';
+import {
+  decodeProfileElement,
+  decodeProfilePackage,
+  encodeProfileElement,
+  encodeProfilePackage,
+} from '../codec/saip/package.ts';
+import { decodeEuiccResponse, encodeEuiccResponse } from '../codec/saip/response.ts';
+import {
+  decodeCommandScript,
+  decodeResponseScript,
+  encodeCommandScript,
+  encodeResponseScript,
+} from '../codec/script.ts';
+import {
+  block,
+  blockRequest,
+  type DownMessage,
+  downMessages,
+  type UpMessage,
+  upMessages,
+} from '../codec/wire.ts';
+import { openCose, signCose } from '../crypto/cose.ts';
+import { issueCrl, parseCrl } from '../crypto/crl.ts';
+import { decodePublicKeyInfo, encodePublicKeyInfo } from '../crypto/ec-keys.ts';
+import { createNodeEc } from '../crypto/ec-node.ts';
+import { issueCertificate, KEY_USAGE, parseCertificate } from '../crypto/x509.ts';
+import { buildProfilePackage } from '../operator/smdp/profile-builder.ts';
+import { below, type Dice, pick } from './mutate.ts';
+import { shapeOctets } from './shape-octets.ts';
+
+/** A decoder: throws AgentError or answers. `encode` writes the value again where the format has a writer. */
+export type Decoder = {
+  readonly name: string;
+  readonly decode: (bytes: Uint8Array) => unknown;
+  readonly encode?: (value: never) => Uint8Array;
+  /** A new whole sample each time. */
+  readonly sample: (dice: Dice) => Uint8Array;
+};
+
+const EID = ids.completeEid('890490320000000000000000000001');
+const ICCID = ids.parseIccid('8949000000000000012');
+const NAME = { commonName: 'Sample', organization: 'Example' };
+
+function decoder<T>(
+  name: string,
+  sample: (dice: Dice) => Uint8Array,
+  decode: (bytes: Uint8Array) => T,
+  encode?: (value: T) => Uint8Array,
+): Decoder {
+  return { name, sample, decode, ...(encode === undefined ? {} : { encode }) };
+}
+
+const always = (bytes: Uint8Array) => (): Uint8Array => bytes;
+const sampleCommand = (dice: Dice): Uint8Array =>
+  encodeCommandApdu({
+    cla: 0x80,
+    ins: 0xe2,
+    p1: 0x91,
+    p2: below(dice, 4),
+    data: dice.bytes(below(dice, 300)),
+    le: 256,
+  });
+
+const apduDecoders = [
+  decoder('decodeCommandApdu', sampleCommand, decodeCommandApdu, encodeCommandApdu),
+  decoder(
+    'decodeResponseApdu',
+    (dice) => dice.bytes(2 + below(dice, 20)),
+    decodeResponseApdu,
+    encodeResponseApdu,
+  ),
+  decoder(
+    'decodeCommandScript',
+    (dice) => encodeCommandScript([sampleCommand(dice), sampleCommand(dice)]),
+    decodeCommandScript,
+    encodeCommandScript,
+  ),
+  decoder(
+    'decodeResponseScript',
+    (dice) => encodeResponseScript({ executed: 2, responses: [dice.bytes(20)] }),
+    decodeResponseScript,
+    encodeResponseScript,
+  ),
+];
+
+const idDecoders = [
+  decoder('decodeEid', always(ids.encodeEid(EID)), ids.decodeEid, ids.encodeEid),
+  decoder('decodeIccid', always(ids.encodeIccid(ICCID)), ids.decodeIccid, ids.encodeIccid),
+  decoder(
+    'decodeIccidPlain',
+    always(ids.encodeIccidPlain(ICCID)),
+    ids.decodeIccidPlain,
+    ids.encodeIccidPlain,
+  ),
+  decoder(
+    'decodeImsi',
+    always(ids.encodeImsi(ids.parseImsi('901700000000017'))),
+    ids.decodeImsi,
+    ids.encodeImsi,
+  ),
+  decoder(
+    'decodeImei',
+    always(ids.encodeImei(ids.completeImei('35693803564380'))),
+    ids.decodeImei,
+    ids.encodeImei,
+  ),
+  decoder('decodeAid', always(ids.encodeAid(ids.AID_ISD_R)), ids.decodeAid, ids.encodeAid),
+];
+
+const rspDecoders: Decoder[] = [
+  decoder('readTlvs', (dice) => shapeOctets(dice, pick(dice, RSP_OBJECTS).type), readTlvs),
+  ...RSP_OBJECTS.map(
+    ({ name, type }): Decoder => ({
+      name,
+      sample: (dice) => shapeOctets(dice, type),
+      decode: type.decode,
+      encode: type.encode,
+    }),
+  ),
+  decoder('bppSegments', (dice) => shapeOctets(dice, BoundProfilePackage), bppSegments),
+  decoder(
+    'createBppReader',
+    (dice) => shapeOctets(dice, BoundProfilePackage),
+    (bytes) => [...createBppReader().read(bytes)],
+  ),
+];
+
+function profileDecoders(): Decoder[] {
+  const secret = (octet: number) => new Secret(new Uint8Array(16).fill(octet));
+  const digits = (text: string) => new Secret(text);
+  const whole = buildProfilePackage({
+    iccid: ICCID,
+    imsi: ids.parseImsi('901700000000017'),
+    mccMnc: '90170',
+    k: secret(1),
+    opc: secret(2),
+    pin1: digits('0000'),
+    pin2: digits('1111'),
+    puk1: digits('12345678'),
+    puk2: digits('87654321'),
+    adm1: digits('11112222'),
+    spn: 'Sample',
+    profileName: 'sample',
+    otaKeys: { version: 1, kic: secret(3), kid: secret(4), kik: secret(5) },
+    targetBytes: 2000,
+  });
+  const elements = readTlvs(whole).map(({ raw }) => raw);
+  return [
+    decoder('decodeProfilePackage', always(whole), decodeProfilePackage, encodeProfilePackage),
+    decoder(
+      'decodeProfileElement',
+      (dice) => pick(dice, elements),
+      decodeProfileElement,
+      encodeProfileElement,
+    ),
+    decoder(
+      'decodeEuiccResponse',
+      always(encodeEuiccResponse({ peStatus: [{ status: 0 }, { status: 3, identification: 7 }] })),
+      decodeEuiccResponse,
+      encodeEuiccResponse,
+    ),
+  ];
+}
+
+/** A CBOR value of any kind, small integers as keys, so that it looks like a message. */
+function anyCbor(dice: Dice, depth: number): CborValue {
+  switch (below(dice, depth > 3 ? 5 : 7)) {
+    case 0:
+      return below(dice, 2 ** 32) - 2 ** 31;
+    case 1:
+      return dice.bytes(pick(dice, [0, 8, 16, 32]));
+    case 2:
+      return pick(dice, ['', 'provisioning', 'done', EID, ICCID, '\u{1f600}']);
+    case 3:
+      return pick(dice, [true, false, null]);
+    case 4:
+      return dice.next();
+    case 5:
+      return Array.from({ length: below(dice, 4) }, () => anyCbor(dice, depth + 1));
+    default:
+      return new Map(
+        Array.from({ length: below(dice, 8) }, () => [below(dice, 20), anyCbor(dice, depth + 1)]),
+      );
+  }
+}
+
+const wireHead = (dice: Dice) => ({ id: dice.bytes(8), transaction: dice.bytes(16), eid: EID });
+
+const upSample = (dice: Dice): Uint8Array =>
+  upMessages.encode(
+    pick<UpMessage>(dice, [
+      { is: 'receipt', ...wireHead(dice), of: dice.bytes(8), outcome: 'done' },
+      { is: 'notification', ...wireHead(dice), pendingNotification: dice.bytes(40) },
+      {
+        is: 'transferReport',
+        ...wireHead(dice),
+        transferId: dice.bytes(16),
+        state: 'progress',
+        receivedBytes: 1024,
+      },
+      {
+        is: 'scriptReport',
+        ...wireHead(dice),
+        command: dice.bytes(8),
+        outcome: 'rolled-back',
+        responseScript: dice.bytes(20),
+        registration: { stat: 5, plmn: '26201' },
+        enabledIccid: ICCID,
+      },
+    ]),
+  );
+
+const downSample = (dice: Dice): Uint8Array =>
+  downMessages.encode(
+    pick<DownMessage>(dice, [
+      {
+        is: 'refused',
+        ...wireHead(dice),
+        reason: 'no',
+        checks: [{ name: 'chain', ok: false, detail: 'expired' }],
+      },
+      { is: 'completed', ...wireHead(dice), iccid: ICCID },
+      {
+        is: 'script',
+        ...wireHead(dice),
+        purpose: 'enable',
+        iccid: ICCID,
+        script: dice.bytes(60),
+        deadlineMs: 60_000,
+      },
+    ]),
+  );
+
+const request = { transferId: new Uint8Array(16), ranges: [[0, 4]] };
+
+const wireDecoders = [
+  decoder('decodeCbor', (dice) => encodeCbor(anyCbor(dice, 0)), decodeCbor, encodeCbor),
+  decoder('upMessages', upSample, upMessages.decode, upMessages.encode),
+  decoder('downMessages', downSample, downMessages.decode, downMessages.encode),
+  decoder(
+    'blockRequest',
+    always(encodeCbor(blockRequest.toCbor(request))),
+    (bytes) => blockRequest.fromCbor(decodeCbor(bytes)),
+    (value) => encodeCbor(blockRequest.toCbor(value)),
+  ),
+  decoder(
+    'block',
+    (dice) => encodeCbor(block.toCbor({ transferId: dice.bytes(16), index: 3, data: dice.bytes(30) })),
+    (bytes) => block.fromCbor(decodeCbor(bytes)),
+    (value) => encodeCbor(block.toCbor(value)),
+  ),
+];
+
+function cryptoDecoders(): Decoder[] {
+  const ec = createNodeEc();
+  const { curve, privateKey, publicKey } = ec.generate('P-256');
+  const issuer = { name: NAME, curve, privateKey, publicKey };
+  const dates = { notBefore: Date.UTC(2026, 0), notAfter: Date.UTC(2036, 0) };
+  const certificate = issueCertificate(ec, issuer, {
+    serialNumber: Uint8Array.of(1),
+    subject: NAME,
+    curve,
+    publicKey,
+    ...dates,
+    keyUsage: [KEY_USAGE.digitalSignature],
+    policies: ['2.23.146.1.2.1.1'],
+    ca: { pathLength: 1 },
+    permittedNames: [NAME],
+  });
+  const crl = issueCrl(ec, issuer, {
+    number: 1,
+    thisUpdate: dates.notBefore,
+    nextUpdate: dates.notAfter,
+    revoked: [{ serialNumber: '0102', at: dates.notBefore }],
+  });
+  const cose = signCose(ec, { curve, privateKey, kid: Uint8Array.of(1) }, Uint8Array.of(1, 2, 3));
+  return [
+    decoder('parseCertificate', always(certificate), parseCertificate),
+    decoder('parseCrl', always(crl), parseCrl),
+    decoder('openCose', always(cose), openCose),
+    decoder('decodePublicKeyInfo', always(encodePublicKeyInfo(curve, publicKey)), decodePublicKeyInfo),
+    decoder(
+      'verify',
+      (dice) => dice.bytes(64),
+      (signature) => ec.verify(curve, publicKey, signature, signature),
+    ),
+  ];
+}
+
+/** Everything in codec/ and crypto/ that reads octets from outside. */
+export function createDecoders(): Decoder[] {
+  return [
+    ...apduDecoders,
+    ...idDecoders,
+    ...rspDecoders,
+    ...profileDecoders(),
+    ...wireDecoders,
+    ...cryptoDecoders(),
+  ];
+}

@@ -1,0 +1,13 @@
+// Every measuring run there is, by the command that starts it.
+import { codecFuzz } from './codec-fuzz.ts';
+import { codecThroughput } from './codec-throughput.ts';
+import type { Run } from './figure.ts';
+
+export const KINDS = ['bench', 'soak', 'fuzz'] as const;
+export type RunKind = (typeof KINDS)[number];
+
+export const RUNS: Readonly<Record<RunKind, Readonly<Record<string, Run>>>> = {
+  bench: { codec: codecThroughput },
+  soak: {},
+  fuzz: { codec: codecFuzz },
+};
