@@ -65,6 +65,8 @@ export type CoseSign1 = {
 export function openCose(bytes: Uint8Array): CoseSign1 {
   const [protectedHeader, unprotected, payload, signature] = parts(bytes);
   const header = protectedHeader.length === 0 ? new Map<number, CborValue>() : headerOf(protectedHeader);
+  // An empty map is signed as no octets at all, however it travelled (RFC 9052 4.4).
+  const signedHeader = header.size === 0 ? EMPTY : protectedHeader;
   const algorithm = header.get(HEADER_ALG) ?? unprotected.get(HEADER_ALG);
   const kid = header.get(HEADER_KID) ?? unprotected.get(HEADER_KID) ?? EMPTY;
   if (algorithm !== ES256) throw malformed('the algorithm is not ES256');
@@ -73,20 +75,14 @@ export function openCose(bytes: Uint8Array): CoseSign1 {
     kid,
     payload,
     verify: (ec, key, externalAad = EMPTY) =>
-      ec.verify(key.curve, key.publicKey, sigStructure(protectedHeader, externalAad, payload), signature),
+      ec.verify(key.curve, key.publicKey, sigStructure(signedHeader, externalAad, payload), signature),
   };
 }
 
 function parts(
   bytes: Uint8Array,
 ): [Uint8Array, ReadonlyMap<number | string, CborValue>, Uint8Array, Uint8Array] {
-  let value: CborValue;
-  try {
-    value = decodeCbor(bytes[0] === TAG_COSE_SIGN1 ? bytes.subarray(1) : bytes);
-  } catch (cause) {
-    if (!isAgentError(cause)) throw cause;
-    throw malformed('not CBOR', cause);
-  }
+  const value = read(bytes[0] === TAG_COSE_SIGN1 ? bytes.subarray(1) : bytes);
   if (!Array.isArray(value) || value.length !== 4) throw malformed('not an array of four');
   const [protectedHeader, unprotected, payload, signature] = value as readonly CborValue[];
   if (!(protectedHeader instanceof Uint8Array) || !(payload instanceof Uint8Array))
@@ -95,8 +91,17 @@ function parts(
   return [protectedHeader, unprotected as ReadonlyMap<number | string, CborValue>, payload, signature];
 }
 
+function read(bytes: Uint8Array): CborValue {
+  try {
+    return decodeCbor(bytes);
+  } catch (cause) {
+    if (!isAgentError(cause)) throw cause;
+    throw malformed('not CBOR', cause);
+  }
+}
+
 function headerOf(bytes: Uint8Array): ReadonlyMap<number | string, CborValue> {
-  const header = decodeCbor(bytes);
+  const header = read(bytes);
   if (!(header instanceof Map)) throw malformed('protected header is no map');
   return header as ReadonlyMap<number | string, CborValue>;
 }
