@@ -192,12 +192,15 @@ export type PartnerMno = {
     readonly receiving: string;
     readonly transactionId: Uint8Array;
   }): Promise<RightsDecision>;
-  /** Receiving to donor: the new profile works and its signed enable notification was verified. */
+  /**
+   * Receiving to donor: the new profile works and its signed enable notification was verified. Answers the release
+   * when the donor has already verified the signed disable notification; else `profileReleased` follows.
+   */
   changeConfirmed(request: {
     readonly eid: Eid;
     readonly receiving: string;
     readonly transactionId: Uint8Array;
-  }): Promise<void>;
+  }): Promise<{ readonly released: boolean; readonly deleteAllowed: boolean }>;
   /** Donor to receiving: the signed disable notification was verified; says whether the donor's policy lets the profile go. */
   profileReleased(request: {
     readonly eid: Eid;

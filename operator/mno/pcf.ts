@@ -19,9 +19,9 @@ export type PolicyDecision =
 export function decideChange(
   policy: ChangePolicy,
   receiving: string,
-  profile: EisProfile | undefined,
+  profile: Pick<EisProfile, 'iccid'> | undefined,
 ): PolicyDecision {
-  if (profile === undefined || profile.state === 'deleted') {
+  if (profile === undefined) {
     return { allowed: false, reason: 'this MNO has no profile on the eUICC' };
   }
   if (!policy.contracts.includes(receiving) && !policy.adHoc) {

@@ -269,6 +269,21 @@ const MNO: Readonly<Record<string, Table>> = {
     },
     key: ['owner', 'eid', 'seqNumber'],
   },
+  changeGrants: {
+    columns: {
+      owner: 'text',
+      transactionId: 'text',
+      eid: 'text',
+      receiving: 'text',
+      iccid: 'text',
+      rightsGrant: 'bytes',
+      confirmed: 'int',
+      released: 'int',
+      expires: 'int',
+    },
+    key: ['owner', 'transactionId'],
+    index: [['owner', 'eid']],
+  },
 };
 
 const AUDIT: Readonly<Record<string, Table>> = {

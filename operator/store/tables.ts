@@ -235,6 +235,22 @@ export type NotificationTable = {
   at: Time;
 };
 
+/** A change that the owner, as donor, has granted, and how far it has come. */
+export type ChangeGrantTable = {
+  owner: string;
+  transactionId: TransactionText;
+  eid: Eid;
+  receiving: string;
+  iccid: Iccid;
+  /** COSE_Sign1. */
+  rightsGrant: Uint8Array;
+  /** The receiving MNO has said that its profile works. */
+  confirmed: Flag;
+  /** The eUICC's signed word that the owner's profile is out of use is verified. */
+  released: Flag;
+  expires: Time;
+};
+
 /** Append-only and hash-chained per owner. */
 export type AuditTable = {
   owner: string;
@@ -264,5 +280,6 @@ export type Tables = {
   inbox: InboxTable;
   transfers: TransferTable;
   notifications: NotificationTable;
+  changeGrants: ChangeGrantTable;
   audit: AuditTable;
 };

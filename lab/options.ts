@@ -1,0 +1,81 @@
+// What `npm start` can be told, and what its exit codes mean.
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+export type LabOptions = {
+  readonly json: boolean;
+  /** Bits per second, or undefined for a line without pacing. */
+  readonly baud: number | undefined;
+  /** Octets that each unprotected profile package is to have. */
+  readonly profileBytes: number;
+  readonly reject: 'untrusted' | 'expired' | 'revoked' | 'wrong-eid' | undefined;
+  /** Where state, databases and logs stay; undefined for a folder that is removed at the end. */
+  readonly keep: string | undefined;
+};
+
+/** Documented in docs/exit-codes.md. */
+export const LAB_EXIT = { ok: 0, failed: 1, usage: 2, refused: 3 } as const;
+
+const DEFAULT_BAUD = 115_200;
+export const DEFAULT_PROFILE_BYTES = 12_000;
+const MIN_PROFILE_BYTES = 3_000;
+const MAX_PROFILE_BYTES = 1_000_000;
+
+function parseBaud(text: string): number | undefined {
+  if (text === 'none') return undefined;
+  const baud = Number(text);
+  if (!Number.isInteger(baud) || baud < 300 || baud > 4_000_000) {
+    throw new InvalidArgumentError('expected 300 to 4000000 bits per second, or none.');
+  }
+  return baud;
+}
+
+function parseProfileBytes(text: string): number {
+  const bytes = Number(text);
+  if (!Number.isInteger(bytes) || bytes < MIN_PROFILE_BYTES || bytes > MAX_PROFILE_BYTES) {
+    throw new InvalidArgumentError(`expected ${MIN_PROFILE_BYTES} to ${MAX_PROFILE_BYTES} octets.`);
+  }
+  return bytes;
+}
+
+/** Reads the command line; the command throws CommanderError for help, version and faults. */
+export function parseLabOptions(args: readonly string[], version: string): LabOptions {
+  const command = new Command('euicc-lab')
+    .description(
+      'Runs the main job on this machine: manufactures an eUICC, provisions it with MNO A over the air through a simulated modem, changes to MNO B, and reports what card and operators say.',
+    )
+    .version(version)
+    .option('--json', 'print one report as JSON on standard output; progress goes to standard error', false)
+    .option('--baud <rate>', 'rate of the serial line in bits per second, or none', parseBaud, DEFAULT_BAUD)
+    .option('--profile-bytes <n>', 'octets of each profile package', parseProfileBytes, DEFAULT_PROFILE_BYTES)
+    .addOption(
+      new Option('--reject <fault>', 'manufacture a bad eUICC and show its refusal').choices([
+        'untrusted',
+        'expired',
+        'revoked',
+        'wrong-eid',
+      ]),
+    )
+    .option('--keep <dir>', 'keep state, databases, logs and recordings in this folder')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 card and operators agree; 1 they do not, or the run failed; 2 wrong usage; 3 the eUICC was refused.',
+    )
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text) });
+  command.parse([...args], { from: 'user' });
+  const values = command.opts<{
+    json: boolean;
+    baud: number | undefined;
+    profileBytes: number;
+    reject?: NonNullable<LabOptions['reject']>;
+    keep?: string;
+  }>();
+  return {
+    json: values.json,
+    baud: values.baud,
+    profileBytes: values.profileBytes,
+    reject: values.reject,
+    keep: values.keep,
+  };
+}

@@ -1,0 +1,355 @@
+// What an MNO does with each message of a device: asks the roles, and answers the next state and the messages it leads to.
+import { toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { type AgentError, isAgentError } from '../../base/errors.ts';
+import type { Random } from '../../base/random.ts';
+import type { DownMessage, UpMessage, UpOf } from '../../codec/wire.ts';
+import type { EisProfile, PartnerMno, ScriptJob, SmDp, SmSr } from '../roles.ts';
+import { afterConfirmation, ENDED, type Procedure } from './procedure.ts';
+
+export type StepContext = {
+  /** This MNO's name. */
+  readonly mno: string;
+  readonly smdp: SmDp;
+  readonly smsr: SmSr;
+  readonly partner: (name: string) => PartnerMno | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How long a device waits for its connectivity verdict after a switch, in milliseconds. */
+  readonly switchDeadlineMs: number;
+};
+
+type Body<M> = M extends DownMessage ? Omit<M, 'id' | 'eid' | 'transaction'> : never;
+/** A message for the device without the fields that the sender adds; a manifest is made from its content when stored. */
+export type DownBody = Exclude<Body<DownMessage>, { is: 'manifest' | 'receipt' }>;
+
+/** What a message leads to; all of it is stored in one transaction, with the receipt, before anything is sent. */
+export type StepOutcome = {
+  readonly procedure?: Procedure;
+  readonly send?: readonly DownBody[];
+  /** The content of a transfer whose manifest is to be sent. */
+  readonly transfer?: { readonly content: Uint8Array; readonly blockSize: number };
+  readonly receipt?: { readonly outcome: 'done' | 'duplicate' | 'refused'; readonly reason?: string };
+};
+
+const DEFAULT_BLOCK_SIZE = 4096;
+
+/** The first step: an activation request, new or taken up again after an interruption (seed 38, 61). */
+export async function activationRequest(
+  context: StepContext,
+  message: UpOf<'activationRequest'>,
+  resumed: Procedure | undefined,
+): Promise<StepOutcome> {
+  const { smdp, clock } = context;
+  const answer = await smdp.initiateAuthentication({
+    euiccChallenge: message.euiccChallenge,
+    euiccInfo1: message.euiccInfo1,
+  });
+  return {
+    procedure: {
+      transaction: message.transaction,
+      eid: message.eid,
+      imei: message.imei,
+      kind: message.kind,
+      family: 'C',
+      keyMode: 'dynamic',
+      secondLayer: 'scp03',
+      step: 'authenticating',
+      rspTransaction: answer.transactionId,
+      serverSigned1: answer.serverSigned1,
+      orderId: resumed?.orderId ?? toHex(message.transaction),
+      startedAt: clock.wall(),
+      ...(message.maxBlockSize === undefined ? {} : { maxBlockSize: message.maxBlockSize }),
+    },
+    send: [
+      {
+        is: 'authenticateRequest',
+        serverSigned1: answer.serverSigned1,
+        serverSignature1: answer.serverSignature1,
+        euiccCiPKIdToBeUsed: answer.euiccCiPKIdToBeUsed,
+        serverCertificate: answer.serverCertificate,
+      },
+    ],
+  };
+}
+
+/** Identity, the donor's rights grant, and only then the reservation of a profile (seed 79 to 81, 86, 108). */
+export async function authenticateResponse(
+  context: StepContext,
+  message: UpOf<'authenticateResponse'>,
+  procedure: Procedure,
+): Promise<StepOutcome> {
+  if (procedure.step !== 'authenticating') return stale(procedure);
+  const { mno, smsr, smdp } = context;
+  const { eid } = procedure;
+  const verdict = await smsr.verifyEuicc({
+    mno,
+    eid,
+    imei: message.imei,
+    transactionId: procedure.rspTransaction,
+    serverSigned1: procedure.serverSigned1,
+    authenticateServerResponse: message.authenticateServerResponse,
+  });
+  const judged = { ...procedure, verdict };
+  if (!verdict.accepted) {
+    const failed = verdict.checks.filter(({ ok }) => !ok).map(({ name }) => name);
+    return refuse(
+      context,
+      judged,
+      `the eUICC has not proved its identity: ${failed.join(', ')}`,
+      verdict.checks,
+    );
+  }
+  const donor = await donorOf(context, judged);
+  if (donor !== undefined && 'refusal' in donor) return refuse(context, judged, donor.refusal);
+  const { iccid } = await smdp.downloadOrder({ eid, orderId: procedure.orderId });
+  const answer = await smdp.authenticateClient({
+    transactionId: procedure.rspTransaction,
+    authenticateServerResponse: message.authenticateServerResponse,
+    eid,
+    iccid,
+    verdict,
+  });
+  return {
+    procedure: { ...judged, step: 'preparing', iccid, ...(donor === undefined ? {} : { donor }) },
+    send: [{ is: 'downloadRequest', ...answer }],
+  };
+}
+
+/** The MNO whose operational profile is enabled now, with its grant; undefined when there is none but our own. */
+async function donorOf(
+  context: StepContext,
+  procedure: Procedure,
+): Promise<NonNullable<Procedure['donor']> | { readonly refusal: string } | undefined> {
+  const { mno, smsr, partner } = context;
+  const eis = await smsr.getEis(procedure.eid);
+  const held = eis.profiles.find((profile) => isDonorProfile(profile, mno));
+  if (held === undefined) return undefined;
+  if (procedure.kind !== 'mno-change') {
+    return { refusal: `${held.mno} serves this eUICC: only an MNO change can replace its profile` };
+  }
+  const donor = partner(held.mno);
+  if (donor === undefined) return { refusal: `${held.mno} serves this eUICC and is no partner` };
+  const decision = await donor.requestRightsGrant({
+    eid: procedure.eid,
+    receiving: mno,
+    transactionId: procedure.transaction,
+  });
+  if (!decision.granted) return { refusal: `${held.mno} does not grant the change: ${decision.reason}` };
+  return { mno: held.mno, iccid: decision.iccid, rightsGrant: decision.rightsGrant };
+}
+
+function isDonorProfile(profile: EisProfile, mno: string): boolean {
+  return profile.profileClass === 'operational' && profile.state === 'enabled' && profile.mno !== mno;
+}
+
+/** Key in hand: the profile is built and bound, the second layer put on, the transfer made ready (seed 64 to 67). */
+export async function downloadResponse(
+  context: StepContext,
+  message: UpOf<'downloadResponse'>,
+  procedure: Procedure,
+): Promise<StepOutcome> {
+  if (procedure.step !== 'preparing') return stale(procedure);
+  const { mno, smdp, smsr } = context;
+  const bound = await smdp.getBoundProfilePackage({
+    transactionId: procedure.rspTransaction,
+    prepareDownloadResponse: message.prepareDownloadResponse,
+  });
+  const { script } = await smsr.secureProfile({
+    mno,
+    eid: procedure.eid,
+    transactionId: procedure.rspTransaction,
+    boundProfilePackage: bound.boundProfilePackage,
+    iccid: bound.iccid,
+    ...(procedure.donor === undefined ? {} : { rightsGrant: procedure.donor.rightsGrant }),
+  });
+  const blockSize = Math.min(DEFAULT_BLOCK_SIZE, procedure.maxBlockSize ?? DEFAULT_BLOCK_SIZE);
+  return {
+    procedure: {
+      ...procedure,
+      step: 'installing',
+      profileBytes: bound.profileBytes,
+      packageBytes: script.length,
+      blocks: Math.ceil(script.length / blockSize),
+    },
+    transfer: { content: script, blockSize },
+  };
+}
+
+/** The card has answered a script: the installation, the switch or the deletion. */
+export async function scriptReport(
+  context: StepContext,
+  message: UpOf<'scriptReport'>,
+  procedure: Procedure,
+): Promise<StepOutcome> {
+  const { step } = procedure;
+  if (step !== 'installing' && step !== 'enabling' && step !== 'deleting') return stale(procedure);
+  const result = await context.smsr.scriptResult({
+    eid: procedure.eid,
+    responseScript: message.responseScript,
+    rolledBack: message.outcome === 'rolled-back',
+  });
+  if (step === 'installing') return installed(context, message, procedure);
+  const answered = result.executed > 0;
+  if (message.outcome !== 'done' || (answered && !result.ok)) {
+    const what = `${step === 'enabling' ? 'enable' : 'delete'} ended ${message.outcome}, last status word ${result.lastSw.toString(16)}`;
+    return fail(context, procedure, message.reason === undefined ? what : `${what}: ${message.reason}`);
+  }
+  if (step === 'deleting') return complete(context, procedure);
+  return confirmation(context, { ...procedure, step: 'confirming' });
+}
+
+async function installed(
+  context: StepContext,
+  message: UpOf<'scriptReport'>,
+  procedure: Procedure,
+): Promise<StepOutcome> {
+  const { mno, smdp, smsr } = context;
+  const pending = message.profileInstallationResult;
+  if (message.outcome !== 'done' || pending === undefined || procedure.iccid === undefined) {
+    return fail(context, procedure, message.reason ?? `the installation ended ${message.outcome}`);
+  }
+  const [atSmDp, atSmSr] = [
+    await smdp.handleNotification(pending),
+    await smsr.handleNotification({ eid: procedure.eid, pendingNotification: pending }),
+  ];
+  if (!atSmDp.verified || !atSmSr.verified) {
+    return fail(context, procedure, 'the ProfileInstallationResult is not signed by this eUICC');
+  }
+  if (atSmSr.event !== 'install' || atSmSr.iccid !== procedure.iccid) {
+    return fail(context, procedure, 'the eUICC reports that it did not install the profile');
+  }
+  const job = await smsr.profileCommand({
+    mno,
+    eid: procedure.eid,
+    iccid: procedure.iccid,
+    command: 'enable',
+  });
+  return {
+    procedure: { ...procedure, step: 'enabling', installed: true },
+    send: [scriptBody(context, 'enable', procedure.iccid, job)],
+  };
+}
+
+function scriptBody(
+  context: StepContext,
+  purpose: 'enable' | 'delete',
+  iccid: NonNullable<Procedure['iccid']>,
+  job: ScriptJob,
+): DownBody {
+  return {
+    is: 'script',
+    purpose,
+    iccid,
+    script: job.script,
+    ...(job.rollback === undefined ? {} : { rollback: job.rollback }),
+    deadlineMs: context.switchDeadlineMs,
+  };
+}
+
+/** Looks again at a procedure that waits for words of the eUICC and of the donor; tells the donor our own. */
+export async function confirmation(context: StepContext, procedure: Procedure): Promise<StepOutcome> {
+  if (procedure.step !== 'confirming') return { procedure };
+  const { mno, smsr, partner } = context;
+  const { donor, eid } = procedure;
+  let known = procedure;
+  if (procedure.enableVerified === true && donor !== undefined && procedure.released === undefined) {
+    const word = await partner(donor.mno)?.changeConfirmed({
+      eid,
+      receiving: mno,
+      transactionId: procedure.transaction,
+    });
+    if (word?.released === true) known = { ...procedure, released: { deleteAllowed: word.deleteAllowed } };
+  }
+  switch (afterConfirmation(known)) {
+    case 'wait':
+      return { procedure: known };
+    case 'complete':
+      return complete(context, known);
+    case 'delete-donor': {
+      if (donor === undefined) return complete(context, known);
+      const job = await smsr.profileCommand({ mno, eid, iccid: donor.iccid, command: 'delete' });
+      return {
+        procedure: { ...known, step: 'deleting' },
+        send: [scriptBody(context, 'delete', donor.iccid, job)],
+      };
+    }
+  }
+}
+
+/** The device could not do what it was asked for: the procedure ends with its reason. */
+export function failure(context: StepContext, message: UpOf<'failure'>, procedure: Procedure): StepOutcome {
+  if (ENDED.has(procedure.step)) return stale(procedure);
+  return fail(
+    context,
+    procedure,
+    message.detail === undefined ? message.code : `${message.code}: ${message.detail}`,
+  );
+}
+
+function complete(context: StepContext, procedure: Procedure): StepOutcome {
+  const done = { ...procedure, step: 'completed', endedAt: context.clock.wall() } as const;
+  if (procedure.iccid === undefined) return { procedure: done };
+  return { procedure: done, send: [{ is: 'completed', iccid: procedure.iccid }] };
+}
+
+/** Ends a procedure without a profile and tells the device why. */
+export function refuse(
+  context: StepContext,
+  procedure: Procedure,
+  reason: string,
+  checks?: Extract<DownBody, { is: 'refused' }>['checks'],
+): StepOutcome {
+  return {
+    procedure: { ...procedure, step: 'refused', reason, endedAt: context.clock.wall() },
+    send: [{ is: 'refused', reason: reason.slice(0, 256), ...(checks === undefined ? {} : { checks }) }],
+  };
+}
+
+/** Ends a procedure that went wrong on the way. */
+export function fail(context: StepContext, procedure: Procedure, reason: string): StepOutcome {
+  return {
+    procedure: { ...procedure, step: 'failed', reason, endedAt: context.clock.wall() },
+    send: [{ is: 'refused', reason: reason.slice(0, 256) }],
+  };
+}
+
+function stale(procedure: Procedure): StepOutcome {
+  return { procedure, receipt: { outcome: 'duplicate', reason: `the procedure is ${procedure.step}` } };
+}
+
+/** Whether a role refused what was asked: an answer for the device, not a fault of ours. */
+export function isRefusal(error: unknown): error is AgentError {
+  return isAgentError(
+    error,
+    'REFUSED',
+    'NOT_FOUND',
+    'TLV_INVALID',
+    'TLV_MISSING',
+    'TLV_VALUE',
+    'SIGNATURE_INVALID',
+    'CERTIFICATE_INVALID',
+    'KEY_INVALID',
+    'ID_INVALID',
+  );
+}
+
+/** The step for a message that belongs to a procedure; notifications and receipts have their own way. */
+export function stepFor(
+  context: StepContext,
+  message: UpMessage,
+  procedure: Procedure,
+): Promise<StepOutcome> | StepOutcome | undefined {
+  switch (message.is) {
+    case 'authenticateResponse':
+      return authenticateResponse(context, message, procedure);
+    case 'downloadResponse':
+      return downloadResponse(context, message, procedure);
+    case 'scriptReport':
+      return scriptReport(context, message, procedure);
+    case 'failure':
+      return failure(context, message, procedure);
+    default:
+      return undefined;
+  }
+}
