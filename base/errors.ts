@@ -58,6 +58,7 @@ export const ERRORS = {
   },
   TRANSFER_MISMATCH: { retry: 'never', text: 'blocks keep arriving that the manifest does not name' },
   TRANSFER_STOPPED: { retry: 'never', text: 'the operator withdrew the transfer' },
+  TRANSFER_STORAGE: { retry: 'later', text: 'the file of the transfer cannot be written or read' },
   COMMAND_REFUSED: { retry: 'never', text: 'the command is not signed by an operator this device knows' },
   // config
   CONFIG_INVALID: { retry: 'never', text: 'the configuration is invalid' },
