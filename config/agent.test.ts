@@ -19,7 +19,7 @@ describe('the configuration of the agent', () => {
     state: { dir: 'state' },
     modem: { port: '/dev/ttyUSB2' },
     broker: { url: 'mqtt://127.0.0.1:1883' },
-    operators: [{ name: 'mno-a', certificateFile: 'a.pem' }],
+    operators: [{ name: 'mno-a', address: 'a.example', certificateFile: 'a.pem' }],
   });
   /** The faults of a configuration that must not load, a line each. */
   const faults = (load: () => AgentConfig): string[] => {
@@ -47,9 +47,9 @@ describe('the configuration of the agent', () => {
       state: { dir: at('state') },
       modem: { port: '/dev/ttyUSB2', baudRate: 115_200, access: 'auto' },
       broker: { url: 'mqtt://127.0.0.1:1883', keepaliveSeconds: 60 },
-      operators: [{ name: 'mno-a', certificateFile: at('a.pem') }],
+      operators: [{ name: 'mno-a', address: 'a.example', certificateFile: at('a.pem') }],
       activation: {},
-      transfer: { windowBytes: 65_536, blockTimeoutMs: 30_000 },
+      transfer: { windowBytes: 32_768, blockTimeoutMs: 30_000 },
       connectivity: { deadlineSeconds: 300 },
       log: { level: 'info' },
     });
@@ -70,17 +70,21 @@ describe('the configuration of the agent', () => {
       EUICC_AGENT_MODEM_PORT: '/dev/ttyUSB2',
       EUICC_AGENT_BROKER_URL: 'mqtts://broker.example.net:8883',
       EUICC_AGENT_BROKER_KEEPALIVE_SECONDS: '30',
-      EUICC_AGENT_OPERATORS: JSON.stringify([{ name: 'mno-a', certificateFile: at('a.pem') }]),
+      EUICC_AGENT_OPERATORS: JSON.stringify([
+        { name: 'mno-a', address: 'a.example', certificateFile: at('a.pem') },
+      ]),
     });
     assert.equal(config.broker.keepaliveSeconds, 30);
-    assert.deepEqual(config.operators, [{ name: 'mno-a', certificateFile: at('a.pem') }]);
+    assert.deepEqual(config.operators, [
+      { name: 'mno-a', address: 'a.example', certificateFile: at('a.pem') },
+    ]);
   });
 
   test('names every fault at once, each with key, origin, what was found and what is expected', () => {
     const content = {
       modem: { port: '', baudRate: '115200', acces: 'auto' },
       broker: { url: 'http://broker', keyFile: 'open.key', caFile: 'gone.pem', certFile: 'folder' },
-      operators: [{ name: 'MNO A', certificateFile: 'a.pem', extra: 1 }, 7],
+      operators: [{ name: 'MNO A', address: 'a.example', certificateFile: 'a.pem', extra: 1 }, 7],
       transfer: [],
       radio: {},
     };
@@ -100,9 +104,9 @@ describe('the configuration of the agent', () => {
       'modem.baudRate (from the file): found "115200", expected an integer from 300 to 4000000',
       'modem.port (from the file): found "", expected the path of a serial port',
       'modem.speed (from the command line): is an unknown key, expected one of port, baudRate, access',
-      'operators[0].extra (from the file): found an unknown key, expected name, certificateFile',
+      'operators[0].extra (from the file): found an unknown key, expected name, address, certificateFile',
       'operators[0].name (from the file): found "MNO A", expected 1 to 32 lower-case letters, digits and hyphens',
-      'operators[1] (from the file): found 7, expected a record with name, certificateFile',
+      'operators[1] (from the file): found 7, expected a record with name, address, certificateFile',
       'radio (from the file): is an unknown key, expected one of state, modem, broker, operators, activation, transfer, connectivity, log',
       'state.dir: is missing, expected the path of a folder; set it in the file or as EUICC_AGENT_STATE_DIR',
       'transfer (from the file): found [], expected a section with windowBytes, blockTimeoutMs',
@@ -110,7 +114,7 @@ describe('the configuration of the agent', () => {
   });
 
   test('sees what keys say about each other, beside other faults', () => {
-    const twice = { name: 'mno-a', certificateFile: 'a.pem' };
+    const twice = { name: 'mno-a', address: 'a.example', certificateFile: 'a.pem' };
     const content = {
       ...least(),
       modem: {},

@@ -3,6 +3,8 @@ import { choice, file, integer, path, records, serverUrl, shown, text } from './
 import { type Config, loadConfig, type Rule, type Table } from './table.ts';
 
 const OPERATOR_NAME = /^[a-z0-9][a-z0-9-]*$/;
+const ADDRESS = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/;
+const address = text(253, ADDRESS, 'a host name, as profiles bear it for their notifications');
 const operatorName = text(32, OPERATOR_NAME, '1 to 32 lower-case letters, digits and hyphens');
 
 export const agentTable = {
@@ -66,11 +68,15 @@ export const agentTable = {
       },
     },
     operators: {
-      kind: records(1, 16, { name: operatorName, certificateFile: file('a certificate, PEM or DER') }),
-      doc: 'The operators this device obeys: the name that stands in the topics, and the certificate that their commands are signed with.',
+      kind: records(1, 16, {
+        name: operatorName,
+        address,
+        certificateFile: file('a certificate, PEM or DER'),
+      }),
+      doc: 'The operators this device obeys: the name that stands in the topics, the notification address in their profiles, and the certificate that their commands are signed with.',
       example: [
-        { name: 'mno-a', certificateFile: 'mno-a.pem' },
-        { name: 'mno-b', certificateFile: 'mno-b.pem' },
+        { name: 'mno-a', address: 'mno-a.example', certificateFile: 'mno-a.pem' },
+        { name: 'mno-b', address: 'mno-b.example', certificateFile: 'mno-b.pem' },
       ],
     },
     activation: {
@@ -84,20 +90,20 @@ export const agentTable = {
     transfer: {
       windowBytes: {
         kind: integer(1024, 1_048_576),
-        default: 65_536,
-        doc: 'Octets of a profile package that may be asked for and not yet be here.',
+        default: 32_768,
+        doc: 'The most octets of a profile package that may be asked for and not yet be here.',
       },
       blockTimeoutMs: {
         kind: integer(1000, 600_000),
         default: 30_000,
-        doc: 'Milliseconds after which a missing block is asked for again.',
+        doc: 'Milliseconds after which a missing block is asked for again, until the pace of the line is known.',
       },
     },
     connectivity: {
       deadlineSeconds: {
         kind: integer(5, 3600),
         default: 300,
-        doc: 'Seconds a new profile has to prove that it reaches the operator before the agent goes back to the one that worked.',
+        doc: 'The most seconds that a new profile has to prove that it reaches the operator, before the agent goes back to the one that worked. An operator may allow less.',
       },
     },
     log: {
