@@ -32,6 +32,7 @@ export const ERRORS = {
   CERTIFICATE_INVALID: { retry: 'never', text: 'the certificate is malformed' },
   BSP_SECURITY: { retry: 'never', text: 'a protected segment fails its MAC or its padding' },
   SCP03_SECURITY: { retry: 'never', text: 'the secure channel refuses a cryptogram, a MAC or a padding' },
+  SCP80_SECURITY: { retry: 'never', text: 'a proof of receipt fails its checksum or is malformed' },
   SEAL_INVALID: {
     retry: 'never',
     text: 'the sealed data is damaged, or was sealed with another key or for another place',
