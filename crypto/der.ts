@@ -2,6 +2,7 @@
 import { bytesUtf8, concat, utf8Bytes } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import { encodeTlv, readTlvs, type Tlv } from '../codec/ber-tlv.ts';
+import { ATTRIBUTE_OID } from '../codec/oids.ts';
 import { oid } from '../codec/tlv-table.ts';
 
 export const DER = {
@@ -29,11 +30,11 @@ export type Name = {
 
 /** Attribute types (X.520) in the order in which they are written, with the string type each takes. */
 const ATTRIBUTES = [
-  ['country', '2.5.4.6', DER.printableString],
-  ['organization', '2.5.4.10', DER.utf8String],
-  ['organizationalUnit', '2.5.4.11', DER.utf8String],
-  ['serialNumber', '2.5.4.5', DER.printableString],
-  ['commonName', '2.5.4.3', DER.utf8String],
+  ['country', ATTRIBUTE_OID.country, DER.printableString],
+  ['organization', ATTRIBUTE_OID.organization, DER.utf8String],
+  ['organizationalUnit', ATTRIBUTE_OID.organizationalUnit, DER.utf8String],
+  ['serialNumber', ATTRIBUTE_OID.serialNumber, DER.printableString],
+  ['commonName', ATTRIBUTE_OID.commonName, DER.utf8String],
 ] as const;
 
 export function encodeName(name: Name): Uint8Array {

@@ -3,28 +3,27 @@ import { concat, EMPTY } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import { Secret } from '../base/log.ts';
 import { encodeTlv, findTlv, needTlv, readOnly, readTlvs, type Tlv } from '../codec/ber-tlv.ts';
+import { KEY_OID } from '../codec/oids.ts';
 import { oid } from '../codec/tlv-table.ts';
 import { assertPointForm, type CurveName, type Ec, EC_OCTETS, type EcKeyPair } from './ec.ts';
 
-const OID_EC_PUBLIC_KEY = '1.2.840.10045.2.1';
-
 /** The namedCurve object identifiers of RFC 5480 and RFC 5639. */
 export const CURVE_OID: Readonly<Record<CurveName, string>> = {
-  'P-256': '1.2.840.10045.3.1.7',
-  brainpoolP256r1: '1.3.36.3.3.2.8.1.1.7',
+  'P-256': KEY_OID['P-256'],
+  brainpoolP256r1: KEY_OID.brainpoolP256r1,
 };
 
 function algorithm(curve: CurveName): Uint8Array {
   return encodeTlv(
     0x30,
-    encodeTlv(0x06, oid.encode(OID_EC_PUBLIC_KEY)),
+    encodeTlv(0x06, oid.encode(KEY_OID.ecPublicKey)),
     encodeTlv(0x06, oid.encode(CURVE_OID[curve])),
   );
 }
 
 function readAlgorithm(tlv: Tlv): CurveName {
   const [type, parameters] = readTlvs(tlv.value);
-  if (type?.tag !== 0x06 || oid.decode(type.value) !== OID_EC_PUBLIC_KEY || parameters?.tag !== 0x06) {
+  if (type?.tag !== 0x06 || oid.decode(type.value) !== KEY_OID.ecPublicKey || parameters?.tag !== 0x06) {
     throw new AgentError('KEY_INVALID', { why: 'not an elliptic curve key with a named curve' });
   }
   return curveOf(oid.decode(parameters.value));

@@ -3,6 +3,7 @@ import { concat, equalBytes, toHex, utf8Bytes } from '../base/bytes.ts';
 import { AgentError, type ErrorCode } from '../base/errors.ts';
 import type { Secret } from '../base/log.ts';
 import { encodeTlv, findTlv, readOnly, readTlvs, type Tlv } from '../codec/ber-tlv.ts';
+import { EXTENSION_OID, KEY_OID, KEY_PURPOSE_OID, RSP_ROLE_OID } from '../codec/oids.ts';
 import { namedBits, oid, unsigned } from '../codec/tlv-table.ts';
 import {
   DER,
@@ -20,38 +21,14 @@ import { type CurveName, type Ec, signatureFromDer, signatureToDer } from './ec.
 import { decodePublicKeyInfo, encodePublicKeyInfo } from './ec-keys.ts';
 import { sha1 } from './hash.ts';
 
-const OID_ECDSA_SHA256 = '1.2.840.10045.4.3.2';
-
-const EXTENSION = {
-  subjectKeyIdentifier: '2.5.29.14',
-  keyUsage: '2.5.29.15',
-  subjectAltName: '2.5.29.17',
-  basicConstraints: '2.5.29.19',
-  nameConstraints: '2.5.29.30',
-  certificatePolicies: '2.5.29.32',
-  authorityKeyIdentifier: '2.5.29.35',
-  extendedKeyUsage: '2.5.29.37',
-  crlDistributionPoints: '2.5.29.31',
-} as const;
-
 /** Certificate policies of the RSP roles (SGP.22 Annex H, id-rspRole). */
-export const RSP_ROLE = {
-  ci: '2.23.146.1.2.1.0',
-  euicc: '2.23.146.1.2.1.1',
-  eum: '2.23.146.1.2.1.2',
-  dpTls: '2.23.146.1.2.1.3',
-  dpAuth: '2.23.146.1.2.1.4',
-  dpPb: '2.23.146.1.2.1.5',
-} as const;
+export const RSP_ROLE = RSP_ROLE_OID;
 
 /** Bits of KeyUsage in use (RFC 5280 4.2.1.3). */
 export const KEY_USAGE = { digitalSignature: 0, keyAgreement: 4, keyCertSign: 5, cRLSign: 6 } as const;
 
-/** Purposes of ExtendedKeyUsage (RFC 5280 4.2.1.12). */
-export const EXTENDED_KEY_USAGE = {
-  serverAuth: '1.3.6.1.5.5.7.3.1',
-  clientAuth: '1.3.6.1.5.5.7.3.2',
-} as const;
+/** Purposes of ExtendedKeyUsage. */
+export const EXTENDED_KEY_USAGE = KEY_PURPOSE_OID;
 
 export type Certificate = {
   /** The whole certificate, and the part that is signed. */
@@ -140,7 +117,7 @@ function parse(der: Uint8Array): Certificate {
 }
 
 /** ecdsa-with-SHA256, the one AlgorithmIdentifier in use (SGP.22 2.6.7.2). */
-export const SIGNATURE_ALGORITHM = encodeTlv(DER.sequence, encodeTlv(DER.oid, oid.encode(OID_ECDSA_SHA256)));
+export const SIGNATURE_ALGORITHM = encodeTlv(DER.sequence, encodeTlv(DER.oid, oid.encode(KEY_OID.ecdsaWithSha256)));
 
 function signatureOf(tlv: Tlv): Uint8Array {
   try {
@@ -162,7 +139,7 @@ type Extensions = Pick<
   | 'permittedNames'
 >;
 
-const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set(Object.values(EXTENSION));
+const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set(Object.values(EXTENSION_OID));
 
 function readExtensions(tlv: Tlv | undefined): Extensions {
   const values = new Map<string, Uint8Array>();
@@ -181,10 +158,10 @@ function readExtensions(tlv: Tlv | undefined): Extensions {
     const value = values.get(name);
     return value === undefined ? undefined : readTlvs(readOnly(value, DER.sequence).value);
   };
-  const ski = values.get(EXTENSION.subjectKeyIdentifier);
-  const aki = findTlv(inside(EXTENSION.authorityKeyIdentifier) ?? [], 0x80);
-  const usage = values.get(EXTENSION.keyUsage);
-  const constraints = inside(EXTENSION.basicConstraints);
+  const ski = values.get(EXTENSION_OID.subjectKeyIdentifier);
+  const aki = findTlv(inside(EXTENSION_OID.authorityKeyIdentifier) ?? [], 0x80);
+  const usage = values.get(EXTENSION_OID.keyUsage);
+  const constraints = inside(EXTENSION_OID.basicConstraints);
   const pathLength = findTlv(constraints ?? [], DER.integer);
   return {
     ...(ski === undefined ? {} : { subjectKeyIdentifier: readOnly(ski, DER.octetString).value }),
@@ -192,11 +169,11 @@ function readExtensions(tlv: Tlv | undefined): Extensions {
     isCa: (findTlv(constraints ?? [], DER.boolean)?.value[0] ?? 0) !== 0,
     ...(pathLength === undefined ? {} : { pathLength: unsigned.decode(pathLength.value) }),
     ...(usage === undefined ? {} : { keyUsage: namedBits.decode(readOnly(usage, DER.bitString).value) }),
-    policies: (inside(EXTENSION.certificatePolicies) ?? []).map((policy) => firstOid(policy.value)),
-    registeredIds: (inside(EXTENSION.subjectAltName) ?? [])
+    policies: (inside(EXTENSION_OID.certificatePolicies) ?? []).map((policy) => firstOid(policy.value)),
+    registeredIds: (inside(EXTENSION_OID.subjectAltName) ?? [])
       .filter(({ tag }) => tag === 0x88)
       .map(({ value }) => oid.decode(value)),
-    permittedNames: permittedNames(inside(EXTENSION.nameConstraints) ?? []),
+    permittedNames: permittedNames(inside(EXTENSION_OID.nameConstraints) ?? []),
   };
 }
 
@@ -283,7 +260,7 @@ export function signDer(ec: Ec, issuer: CertificateIssuer, tbs: Uint8Array): Uin
 
 export function authorityKeyIdentifierExtension(publicKey: Uint8Array): Uint8Array {
   const value = encodeTlv(DER.sequence, encodeTlv(0x80, keyIdentifier(publicKey)));
-  return extension(EXTENSION.authorityKeyIdentifier, false, value);
+  return extension(EXTENSION_OID.authorityKeyIdentifier, false, value);
 }
 
 function extensionsOf(issuer: CertificateIssuer, request: CertificateRequest): Uint8Array[] {
@@ -291,20 +268,20 @@ function extensionsOf(issuer: CertificateIssuer, request: CertificateRequest): U
   const list = [
     authorityKeyIdentifierExtension(issuer.publicKey),
     extension(
-      EXTENSION.subjectKeyIdentifier,
+      EXTENSION_OID.subjectKeyIdentifier,
       false,
       encodeTlv(DER.octetString, keyIdentifier(request.publicKey)),
     ),
-    extension(EXTENSION.keyUsage, true, encodeTlv(DER.bitString, namedBits.encode(request.keyUsage))),
+    extension(EXTENSION_OID.keyUsage, true, encodeTlv(DER.bitString, namedBits.encode(request.keyUsage))),
   ];
   if (policies !== undefined) {
     const items = policies.map((policy) => encodeTlv(DER.sequence, encodeTlv(DER.oid, oid.encode(policy))));
-    list.push(extension(EXTENSION.certificatePolicies, true, encodeTlv(DER.sequence, ...items)));
+    list.push(extension(EXTENSION_OID.certificatePolicies, true, encodeTlv(DER.sequence, ...items)));
   }
   if (ca !== undefined) {
     const depth = ca.pathLength === undefined ? [] : [encodeTlv(DER.integer, unsigned.encode(ca.pathLength))];
     const value = encodeTlv(DER.sequence, Uint8Array.of(DER.boolean, 1, 0xff), ...depth);
-    list.push(extension(EXTENSION.basicConstraints, true, value));
+    list.push(extension(EXTENSION_OID.basicConstraints, true, value));
   }
   const alternatives = [
     ...(registeredId === undefined ? [] : [encodeTlv(0x88, oid.encode(registeredId))]),
@@ -312,22 +289,22 @@ function extensionsOf(issuer: CertificateIssuer, request: CertificateRequest): U
     ...(ipAddresses ?? []).map((address) => encodeTlv(0x87, Uint8Array.from(address.split('.').map(Number)))),
   ];
   if (alternatives.length > 0) {
-    list.push(extension(EXTENSION.subjectAltName, false, encodeTlv(DER.sequence, ...alternatives)));
+    list.push(extension(EXTENSION_OID.subjectAltName, false, encodeTlv(DER.sequence, ...alternatives)));
   }
   if (request.extendedKeyUsage !== undefined) {
     const purposes = request.extendedKeyUsage.map((purpose) => encodeTlv(DER.oid, oid.encode(purpose)));
-    list.push(extension(EXTENSION.extendedKeyUsage, true, encodeTlv(DER.sequence, ...purposes)));
+    list.push(extension(EXTENSION_OID.extendedKeyUsage, true, encodeTlv(DER.sequence, ...purposes)));
   }
   if (request.crlDistributionPoints !== undefined) {
     const points = request.crlDistributionPoints.map((uri) =>
       encodeTlv(DER.sequence, encodeTlv(0xa0, encodeTlv(0xa0, encodeTlv(0x86, utf8Bytes(uri))))),
     );
-    list.push(extension(EXTENSION.crlDistributionPoints, false, encodeTlv(DER.sequence, ...points)));
+    list.push(extension(EXTENSION_OID.crlDistributionPoints, false, encodeTlv(DER.sequence, ...points)));
   }
   if (names !== undefined) {
     const subtrees = names.map((name) => encodeTlv(DER.sequence, encodeTlv(0xa4, encodeName(name))));
     list.push(
-      extension(EXTENSION.nameConstraints, true, encodeTlv(DER.sequence, encodeTlv(0xa0, ...subtrees))),
+      extension(EXTENSION_OID.nameConstraints, true, encodeTlv(DER.sequence, encodeTlv(0xa0, ...subtrees))),
     );
   }
   return list;

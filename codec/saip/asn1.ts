@@ -2,8 +2,8 @@
 // and what the tables do not know kept where it stood.
 import { concat } from '../../base/bytes.ts';
 import { AgentError } from '../../base/errors.ts';
-import { encodeTlv, readTlvs, tagText } from '../ber-tlv.ts';
-import type { Decoded, Field, Fields, Type } from '../tlv-table.ts';
+import { encodeTlv, readTlv, readTlvs, tagText } from '../ber-tlv.ts';
+import { type Decoded, type Field, type Fields, runOf, type Type } from '../tlv-table.ts';
 
 /** A member that the table has no row for: the whole object, and how many rows of the table stand before it. */
 export type UnknownMember = { readonly at: number; readonly raw: Uint8Array };
@@ -17,6 +17,7 @@ export type WithUnknown = { readonly unknown?: readonly UnknownMember[] };
 export function orderedSequence<const F extends Fields>(fields: F): Type<Decoded<F> & WithUnknown> {
   const rows = Object.entries(fields);
   return {
+    shape: { kind: 'sequence', fields },
     decode(bytes) {
       const out: Record<string, unknown> = {};
       const unknown: UnknownMember[] = [];
@@ -67,24 +68,23 @@ export type Step<F extends Fields> =
 export function steps<const F extends Fields>(fields: F): Type<readonly Step<F>[]> {
   const byTag = new Map<number, readonly [string, Field<unknown>]>();
   for (const [name, field] of Object.entries(fields)) byTag.set(field.tag, [name, field]);
-  return {
-    decode: (bytes) =>
-      readTlvs(bytes).map((tlv) => {
-        const row = byTag.get(tlv.tag);
-        if (row === undefined) return { is: 'unknown', value: Uint8Array.from(tlv.raw) };
-        const value = within(row[0], tlv.tag, () => row[1].type.decode(tlv.value));
-        return { is: row[0], value } as Step<F>;
-      }),
-    encode: (list) =>
-      concat(
-        ...list.map((step) => {
-          if (step.is === 'unknown') return step.value as Uint8Array;
-          const field = fields[step.is];
-          if (field === undefined) throw new AgentError('TLV_VALUE', { why: `no alternative ${step.is}` });
-          return encodeTlv(field.tag, field.type.encode(step.value));
-        }),
-      ),
+  const step: Type<Step<F>> = {
+    shape: { kind: 'choice', fields },
+    decode(bytes) {
+      const tlv = readTlv(bytes);
+      const row = byTag.get(tlv.tag);
+      if (row === undefined) return { is: 'unknown', value: Uint8Array.from(tlv.raw) };
+      const value = within(row[0], tlv.tag, () => row[1].type.decode(tlv.value));
+      return { is: row[0], value } as Step<F>;
+    },
+    encode({ is, value }) {
+      if (is === 'unknown') return value as Uint8Array;
+      const field = fields[is];
+      if (field === undefined) throw new AgentError('TLV_VALUE', { why: `no alternative ${is}` });
+      return encodeTlv(field.tag, field.type.encode(value));
+    },
   };
+  return { ...runOf(step), encode: (list) => concat(...list.map((one) => step.encode(one))) };
 }
 
 /** Runs `work`; an error that leaves it names the member, with the names above it joined by dots. */

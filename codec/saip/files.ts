@@ -3,7 +3,7 @@
 import { AgentError } from '../../base/errors.ts';
 import { encodeTlv, readTlvs } from '../ber-tlv.ts';
 import { concat } from '../../base/bytes.ts';
-import { nothing, octets, oid, unsigned, type Type, type TypeOf } from '../tlv-table.ts';
+import { type Field, nothing, octets, oid, unsigned, type Type, type TypeOf } from '../tlv-table.ts';
 import { orderedSequence, steps, within, type UnknownMember, type WithUnknown } from './asn1.ts';
 
 /** Head of every element: its number, and whether the card must know the element to install the profile. */
@@ -77,7 +77,16 @@ export function filesElement(members: string): Type<FilesElement> {
     .split(/\s+/)
     .map((word) => ({ name: word.replace('?', ''), optional: word.endsWith('?') }));
   const known = new Set(names.map(({ name }) => name));
+  const fields: Record<string, Field<unknown>> = {
+    header: { tag: HEADER_TAG, type: peHeader as Type<unknown> },
+    templateID: { tag: TEMPLATE_TAG, type: oid as Type<unknown> },
+  };
+  for (const [at, { name, optional }] of names.entries()) {
+    const row = { tag: contextTag(at + 2), type: file as Type<unknown> };
+    fields[name] = optional ? { ...row, optional } : row;
+  }
   return {
+    shape: { kind: 'sequence', fields },
     decode(bytes) {
       const files: Record<string, FileSteps> = {};
       const unknown: UnknownMember[] = [];

@@ -2,7 +2,7 @@
 import { concat } from '../../base/bytes.ts';
 import { AgentError } from '../../base/errors.ts';
 import { encodeTlv, readTlv, readTlvs, tagText, type Tlv } from '../ber-tlv.ts';
-import type { Type, TypeOf } from '../tlv-table.ts';
+import type { Fields, Type, TypeOf } from '../tlv-table.ts';
 import * as pe from './elements.ts';
 import { contextTag, filesElement, peHeader, type FilesElement, type PeHeader } from './files.ts';
 
@@ -156,6 +156,11 @@ const ROWS: Readonly<Record<string, { readonly number: number; readonly type: Ty
   ...(FILES as unknown as Record<string, { number: number; type: Type<unknown> }>),
 };
 const BY_TAG = new Map(Object.entries(ROWS).map(([name, row]) => [contextTag(row.number), { name, ...row }]));
+
+/** All elements as the alternatives of one choice, for a walk over the octets of a package. */
+export const PROFILE_ELEMENTS: Fields = Object.fromEntries(
+  Object.entries(ROWS).map(([name, row]) => [name, { tag: contextTag(row.number), type: row.type }]),
+);
 
 export function isFilesElement(element: ProfileElement): element is WithFiles[FilesElementType] {
   return element.type in FILES;
