@@ -1,4 +1,5 @@
 // Every decoder of octets in codec/ and crypto/, with whole samples to begin the damage from.
+import { fromHex } from '../base/bytes.ts';
 import { Secret } from '../base/log.ts';
 import {
   decodeCommandApdu,
@@ -8,6 +9,7 @@ import {
 } from '../codec/apdu.ts';
 import { readTlvs } from '../codec/ber-tlv.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../codec/cbor.ts';
+import { describe } from '../codec/describe.ts';
 import * as ids from '../codec/ids.ts';
 import { BoundProfilePackage, bppSegments, createBppReader } from '../codec/rsp/bpp.ts';
 import { RSP_OBJECTS } from '../codec/rsp/objects.ts';
@@ -24,6 +26,12 @@ import {
   encodeCommandScript,
   encodeResponseScript,
 } from '../codec/script.ts';
+import {
+  decodeCommandPacket,
+  decodeResponsePacket,
+  splitCommandBody,
+  splitResponseBody,
+} from '../codec/secured-packet.ts';
 import {
   block,
   blockRequest,
@@ -93,6 +101,25 @@ const apduDecoders = [
     (dice) => encodeResponseScript({ executed: 2, responses: [dice.bytes(20)] }),
     decodeResponseScript,
     encodeResponseScript,
+  ),
+];
+
+const PACKET = fromHex('00201506193535B00011AE733256918D050B87C94FBFE12E4DC402F262C41CF67F2F');
+const RECEIPT = fromHex('001C12B000118BB989492C632529326A2F4681FEB37C825BC9021C9F6D0B');
+
+const packetDecoders = [
+  decoder('decodeCommandPacket', always(PACKET), (bytes) => {
+    const packet = decodeCommandPacket(bytes);
+    return splitCommandBody(packet.body, packet.integrityLength);
+  }),
+  decoder('decodeResponsePacket', always(RECEIPT), (bytes) => {
+    const packet = decodeResponsePacket(bytes);
+    return splitResponseBody(packet.body, packet.integrityLength);
+  }),
+  decoder(
+    'describe',
+    (dice) => shapeOctets(dice, pick(dice, RSP_OBJECTS).type),
+    (bytes) => describe(bytes),
   ),
 ];
 
@@ -304,6 +331,7 @@ function cryptoDecoders(): Decoder[] {
 export function createDecoders(): Decoder[] {
   return [
     ...apduDecoders,
+    ...packetDecoders,
     ...idDecoders,
     ...rspDecoders,
     ...profileDecoders(),

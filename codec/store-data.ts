@@ -29,7 +29,7 @@ export function storeDataCommands(request: Uint8Array, maxData = 255): CommandAp
 }
 
 /** What a block did: the chain goes on, the request is whole, or the block is refused with a status word. */
-export type Reassembled =
+type Reassembled =
   | { readonly is: 'more' }
   | { readonly is: 'request'; readonly request: Uint8Array }
   | { readonly is: 'refused'; readonly sw: number };

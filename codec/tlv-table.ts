@@ -14,13 +14,16 @@ export type Type<T> = {
 // oxlint-disable-next-line typescript/no-explicit-any -- a walk over a table meets types of every kind
 export type AnyType = Type<any>;
 
-/** The structure of a type: members by tag, one of several, a run of equal objects, one wrapped object, or other DER. */
-export type Shape =
+/**
+ * The structure of a type: members by tag, one of several, a run of equal objects, one wrapped object, or DER of another
+ * standard, whose `type` (if any) reads the whole object.
+ */
+type Shape =
   | { readonly kind: 'sequence'; readonly fields: Fields }
   | { readonly kind: 'choice'; readonly fields: Fields }
   | { readonly kind: 'run'; readonly item: AnyType }
   | { readonly kind: 'object'; readonly tag: number; readonly type: AnyType }
-  | { readonly kind: 'der' };
+  | { readonly kind: 'der'; readonly type?: AnyType };
 
 /** One row: `optional` rows may be missing, `many` rows repeat, `raw` rows hold the whole object with tag and length. */
 export type Field<T> = {

@@ -117,7 +117,10 @@ function parse(der: Uint8Array): Certificate {
 }
 
 /** ecdsa-with-SHA256, the one AlgorithmIdentifier in use (SGP.22 2.6.7.2). */
-export const SIGNATURE_ALGORITHM = encodeTlv(DER.sequence, encodeTlv(DER.oid, oid.encode(KEY_OID.ecdsaWithSha256)));
+export const SIGNATURE_ALGORITHM = encodeTlv(
+  DER.sequence,
+  encodeTlv(DER.oid, oid.encode(KEY_OID.ecdsaWithSha256)),
+);
 
 function signatureOf(tlv: Tlv): Uint8Array {
   try {

@@ -4,7 +4,7 @@ import { choice, object, octets, sequence, utf8 } from '../tlv-table.ts';
 import { euiccInfo2Members } from './euicc-info.ts';
 import {
   certificate,
-  implicitDer,
+  implicitCertificate,
   octet16,
   signature,
   subjectKeyIdentifier,
@@ -115,8 +115,8 @@ const compactAuthenticateResponseOk = sequence({
     optional: true,
   },
   euiccSignature1: { tag: TAG_SIGNATURE, type: signature },
-  euiccCertificate: { tag: 0xa1, type: implicitDer, optional: true },
-  eumCertificate: { tag: 0xa2, type: implicitDer, optional: true },
+  euiccCertificate: { tag: 0xa1, type: implicitCertificate, optional: true },
+  eumCertificate: { tag: 0xa2, type: implicitCertificate, optional: true },
 });
 
 /** The compact form is for an IPA that spares octets towards its eIM (SGP.32 5.14.3). */

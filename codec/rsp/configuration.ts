@@ -2,7 +2,7 @@
 import { codes, flags } from '../tlv-names.ts';
 import { choice, listOf, object, sequence, unsigned, utf8 } from '../tlv-table.ts';
 import { emptySequence } from './euicc-info.ts';
-import { implicitDer, OperatorId, pprIds } from './types.ts';
+import { implicitCertificateList, OperatorId, pprIds } from './types.ts';
 
 export const EuiccConfiguredAddressesRequest = object(0xbf3c, emptySequence);
 
@@ -43,7 +43,7 @@ export const GetRatResponse = object(0xbf43, sequence({ rat: { tag: 0xa0, type: 
 /** `crl` is a whole X.509 CertificateList, tag 30. */
 export const LoadCRLRequest = object(
   0xbf35,
-  sequence({ crl: { tag: 0xa0, type: implicitDer, also: [0x30] } }),
+  sequence({ crl: { tag: 0xa0, type: implicitCertificateList, also: [0x30] } }),
 );
 
 export const loadCRLResponseError = codes({

@@ -2,7 +2,7 @@
 import { decodeEid, type Eid, encodeEid } from '../ids.ts';
 import { codes, flags, text } from '../tlv-names.ts';
 import { choice, listOf, nothing, object, octets, sequence, type Type, utf8 } from '../tlv-table.ts';
-import { implicitDer, octet16, pprIds, subjectKeyIdentifier, tagList, version } from './types.ts';
+import { implicitCertificate, octet16, pprIds, subjectKeyIdentifier, tagList, version } from './types.ts';
 
 /** BF20, BF22, BF2E and others ask without data. */
 export const emptySequence = sequence({});
@@ -139,8 +139,8 @@ export const GetCertsResponse = object(
       tag: 0xa0,
       bare: true,
       type: sequence({
-        eumCertificate: { tag: 0xa5, type: implicitDer },
-        euiccCertificate: { tag: 0xa6, type: implicitDer },
+        eumCertificate: { tag: 0xa5, type: implicitCertificate },
+        euiccCertificate: { tag: 0xa6, type: implicitCertificate },
       }),
     },
     getCertsError: { tag: 0x81, type: codes({ invalidCiPKId: 1, undefinedError: 127 }) },

@@ -16,6 +16,7 @@ import {
   unsigned,
   utf8,
 } from '../tlv-table.ts';
+import { euiccResponses } from '../saip/response.ts';
 import { eidValue } from './euicc-info.ts';
 import { euiccPackageResults } from './sgp32-package.ts';
 import {
@@ -76,13 +77,13 @@ const simaResponse = octets();
 /** `simaResponse` holds the EUICCResponse of the profile package interpreter (TCA interoperable format), DER. */
 export const successResult = sequence({
   aid: { tag: 0x4f, type: aidType },
-  simaResponse: { tag: 0x04, type: simaResponse },
+  simaResponse: { tag: 0x04, type: simaResponse, inside: euiccResponses },
 });
 
 export const errorResult = sequence({
   bppCommandId: { tag: 0x80, type: bppCommandId },
   errorReason: { tag: 0x81, type: errorReason },
-  simaResponse: { tag: 0x82, type: simaResponse, optional: true },
+  simaResponse: { tag: 0x82, type: simaResponse, inside: euiccResponses, optional: true },
 });
 
 /** ProfileInstallationResultData as a whole object BF27; euiccSignPIR covers these octets. */
@@ -140,7 +141,7 @@ const compactProfileInstallationResultData = sequence({
         tag: 0xa0,
         type: sequence({
           compactAid: { tag: 0x4f, type: octets({ length: 2 }) },
-          simaResponse: { tag: 0x04, type: simaResponse, optional: true },
+          simaResponse: { tag: 0x04, type: simaResponse, inside: euiccResponses, optional: true },
         }),
       },
       errorResult: { tag: 0xa1, type: errorResult },

@@ -6,7 +6,7 @@ import { euiccInfo1Members, euiccInfo2Members } from './euicc-info.ts';
 import { pendingNotifications, ProfileInstallationResult } from './notifications.ts';
 import { associationToken } from './sgp32-eim.ts';
 import { euiccPackageResults } from './sgp32-package.ts';
-import { implicitDer, notificationEvent, tagList, transactionId } from './types.ts';
+import { implicitCertificate, notificationEvent, tagList, transactionId } from './types.ts';
 
 /** The tag list names members of IpaEuiccData only. */
 export const IpaEuiccDataRequest = object(
@@ -65,8 +65,8 @@ const ipaEuiccData = sequence({
   euiccInfo2: { tag: 0xbf22, type: euiccInfo2Members, optional: true },
   rootSmdsAddress: { tag: 0x83, type: utf8, optional: true },
   associationToken: { tag: 0x84, type: associationToken, optional: true },
-  eumCertificate: { tag: 0xa5, type: implicitDer, optional: true },
-  euiccCertificate: { tag: 0xa6, type: implicitDer, optional: true },
+  eumCertificate: { tag: 0xa5, type: implicitCertificate, optional: true },
+  euiccCertificate: { tag: 0xa6, type: implicitCertificate, optional: true },
   eimTransactionId: { tag: 0x87, type: transactionId, optional: true },
   ipaCapabilities: { tag: 0xa8, type: IpaCapabilities, optional: true },
   deviceInfo: { tag: 0xa9, type: DeviceInfo, optional: true },

@@ -1,7 +1,7 @@
 // eIM configuration data on the eUICC: SGP.32 2.11.1.1.1, ES10b 5.9.4 AddInitialEim, 5.9.18 GetEimConfigurationData.
 import { codes, flags, integer, text } from '../tlv-names.ts';
 import { choice, listOf, nothing, object, octets, runOf, sequence, unsigned, utf8 } from '../tlv-table.ts';
-import { implicitDer, subjectKeyIdentifier } from './types.ts';
+import { implicitCertificate, implicitPublicKey, subjectKeyIdentifier } from './types.ts';
 
 export const eimId = text(128, 1);
 
@@ -27,16 +27,16 @@ export const EimConfigurationData = sequence({
   eimPublicKeyData: {
     tag: 0xa5,
     type: choice({
-      eimPublicKey: { tag: 0xa0, type: implicitDer },
-      eimCertificate: { tag: 0xa1, type: implicitDer },
+      eimPublicKey: { tag: 0xa0, type: implicitPublicKey },
+      eimCertificate: { tag: 0xa1, type: implicitCertificate },
     }),
     optional: true,
   },
   trustedPublicKeyDataTls: {
     tag: 0xa6,
     type: choice({
-      trustedEimPkTls: { tag: 0xa0, type: implicitDer },
-      trustedCertificateTls: { tag: 0xa1, type: implicitDer },
+      trustedEimPkTls: { tag: 0xa0, type: implicitPublicKey },
+      trustedCertificateTls: { tag: 0xa1, type: implicitCertificate },
     }),
     optional: true,
   },

@@ -4,7 +4,8 @@ import { AgentError } from '../../base/errors.ts';
 import { encodeTag, encodeTlv, readTlvHeader, readTlvs } from '../ber-tlv.ts';
 import { type Aid, decodeAid, decodeIccid, encodeAid, encodeIccid, type Iccid } from '../ids.ts';
 import { codes, flags, text } from '../tlv-names.ts';
-import { listOf, octets, sequence, type Type, utf8 } from '../tlv-table.ts';
+import { type AnyType, listOf, octets, sequence, type Type, utf8 } from '../tlv-table.ts';
+import { SubjectPublicKeyInfo, X509Certificate, X509CertificateList } from '../x509-table.ts';
 
 /** The tag of every signature in RSP; the value is 64 octets r || s. */
 export const TAG_SIGNATURE = 0x5f37;
@@ -50,35 +51,40 @@ export const version: Type<string> = {
   },
 };
 
-/** Any DER whose parts belong to another standard (X.509 certificates and lists): kept as it came, with its tag. */
-export const derObject: Type<Uint8Array> = {
-  ...octets({ min: 2 }),
-  shape: { kind: 'der' },
-};
-
-/** A certificate as a row of a table: the whole object with its tag 30. */
-export const certificate = { tag: 0x30, type: derObject, raw: true, inside: derObject } as const;
+/** A certificate as a row of a table: the whole object with its tag 30, kept as it came. */
+export const certificate = {
+  tag: 0x30,
+  type: octets({ min: 2 }),
+  raw: true,
+  inside: X509Certificate,
+} as const;
 
 /**
  * X.509 under an IMPLICIT tag, which takes the place of the SEQUENCE tag 30. The value has the tag 30 again; an object
  * that came with its own 30 inside is accepted.
  */
-export const implicitDer: Type<Uint8Array> = {
-  shape: { kind: 'der' },
-  decode(bytes) {
-    const [only, ...more] = readTlvs(bytes);
-    // Certificates and lists have several members: a lone SEQUENCE of several is the whole object, not its content.
-    const whole = only?.tag === 0x30 && more.length === 0 && readTlvs(only.value).length > 1;
-    return whole ? Uint8Array.from(bytes) : encodeTlv(0x30, bytes);
-  },
-  encode(whole) {
-    const head = readTlvHeader(whole);
-    if (head.tag !== 0x30 || head.valueAt + head.length !== whole.length) {
-      throw new AgentError('TLV_VALUE', { why: 'not one DER SEQUENCE' });
-    }
-    return whole.subarray(head.valueAt);
-  },
-};
+function implicit(type: AnyType): Type<Uint8Array> {
+  return {
+    shape: { kind: 'der', type },
+    decode(bytes) {
+      const [only, ...more] = readTlvs(bytes);
+      // What stands here has several members: a lone SEQUENCE of several is the whole object, not its content.
+      const whole = only?.tag === 0x30 && more.length === 0 && readTlvs(only.value).length > 1;
+      return whole ? Uint8Array.from(bytes) : encodeTlv(0x30, bytes);
+    },
+    encode(whole) {
+      const head = readTlvHeader(whole);
+      if (head.tag !== 0x30 || head.valueAt + head.length !== whole.length) {
+        throw new AgentError('TLV_VALUE', { why: 'not one DER SEQUENCE' });
+      }
+      return whole.subarray(head.valueAt);
+    },
+  };
+}
+
+export const implicitCertificate = implicit(X509Certificate);
+export const implicitCertificateList = implicit(X509CertificateList);
+export const implicitPublicKey = implicit(SubjectPublicKeyInfo);
 
 /** NotificationEvent: named bits; in a notification exactly one is set. */
 export const notificationEvent = flags({
@@ -101,7 +107,7 @@ export const OperatorId = sequence({
   gid2: { tag: 0x82, type: octets(), optional: true },
 });
 
-export const NotificationConfigurationInformation = sequence({
+const NotificationConfigurationInformation = sequence({
   profileManagementOperation: { tag: 0x80, type: notificationEvent },
   notificationAddress: { tag: 0x81, type: utf8 },
 });

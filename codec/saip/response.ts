@@ -1,6 +1,6 @@
 // EUICCResponse: what a card answers to a profile package, the `simaResponse` of a ProfileInstallationResult (TCA eUICC Profile
 // Package: Interoperable Format, PEDefinitions; SGP.22 2.5.6).
-import { listOf, nothing, sequence, unsigned, utf8, type TypeOf } from '../tlv-table.ts';
+import { listOf, nothing, object, runOf, sequence, unsigned, utf8, type TypeOf } from '../tlv-table.ts';
 import { encodeTlv, readOnly } from '../ber-tlv.ts';
 
 /** Status numbers. ISO 7816 status words (6xxx, 9xxx) may stand for themselves, A000 and above is proprietary. */
@@ -41,6 +41,9 @@ const euiccResponse = sequence({
   statusMessage: { tag: 0x82, type: utf8, optional: true },
 });
 export type EuiccResponse = TypeOf<typeof euiccResponse>;
+
+/** One or more whole responses back to back. */
+export const euiccResponses = runOf(object(SEQUENCE, euiccResponse));
 
 /** The whole SEQUENCE; success is 30 07 A0 05 30 03 80 01 00. */
 export function encodeEuiccResponse(response: EuiccResponse): Uint8Array {

@@ -1,0 +1,160 @@
+// Secured packets and the SMS that carry them in words (ETSI TS 102 225, 3GPP TS 31.115, TS 23.040).
+import { toHex } from '../base/bytes.ts';
+import { isAgentError } from '../base/errors.ts';
+import { type DescribedNode, fault, hexNode, leaf } from './describe-node.ts';
+import {
+  decodeCommandPacket,
+  decodeResponsePacket,
+  keyUseOf,
+  type PacketBody,
+  porStatusName,
+  splitCommandBody,
+  splitResponseBody,
+  type Spi,
+  UDH_COMMAND,
+  UDH_RESPONSE,
+} from './secured-packet.ts';
+
+/** Describes a packet with or without its user data header, or undefined where the octets are none. */
+export function describePacket(bytes: Uint8Array, at: number): DescribedNode[] | undefined {
+  const header = toHex(bytes.subarray(0, 3));
+  const start = leaf(at, 'user data header', header);
+  const rest = bytes.subarray(3);
+  if (header === toHex(UDH_COMMAND)) return [start, orFault(() => commandPacket(rest, at + 3), rest, at + 3)];
+  if (header === toHex(UDH_RESPONSE))
+    return [start, orFault(() => responsePacket(rest, at + 3), rest, at + 3)];
+  try {
+    return [commandPacket(bytes, at)];
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return undefined;
+  }
+}
+
+function orFault(packet: () => DescribedNode, bytes: Uint8Array, at: number): DescribedNode {
+  try {
+    return packet();
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    const why = String(error.data['why'] ?? error.code);
+    return { ...hexNode(at, 'secured packet', bytes), children: [fault(at, why)], text: toHex(bytes) };
+  }
+}
+
+function spiText(spi: Spi): string {
+  return [
+    `counter ${spi.counter}`,
+    spi.ciphering ? 'ciphered' : 'not ciphered',
+    `integrity ${spi.integrity}`,
+    `PoR ${spi.por}`,
+    `PoR integrity ${spi.porIntegrity}`,
+    spi.porCiphering ? 'PoR ciphered' : 'PoR not ciphered',
+    ...(spi.porInSubmit ? ['PoR in SMS-SUBMIT'] : []),
+  ].join(', ');
+}
+
+function keyText(octet: number): string {
+  const use = keyUseOf(octet);
+  return `key version ${use.keyVersion}, ${use.algorithm} (${toHex(Uint8Array.of(octet))})`;
+}
+
+function commandPacket(bytes: Uint8Array, at: number): DescribedNode {
+  const packet = decodeCommandPacket(bytes);
+  const bodyAt = at + packet.head.length;
+  const body = packet.spi.ciphering
+    ? [hexNode(bodyAt, 'ciphered: counter, padding counter, checksum, data, padding', packet.body)]
+    : bodyNodes(() => splitCommandBody(packet.body, packet.integrityLength), packet.body, bodyAt, 6);
+  return {
+    at,
+    name: 'command packet',
+    length: bytes.length,
+    children: [
+      leaf(at, 'CPL', String(bytes.length - 2)),
+      leaf(at + 2, 'CHL', `${13 + packet.integrityLength} (${packet.integrityLength} octets of integrity)`),
+      leaf(at + 3, 'SPI', `${spiText(packet.spi)} (${toHex(packet.head.subarray(3, 5))})`),
+      leaf(at + 5, 'KIc', keyText(packet.kic)),
+      leaf(at + 6, 'KID', keyText(packet.kid)),
+      leaf(at + 7, 'TAR', toHex(packet.tar)),
+      ...body,
+    ],
+  };
+}
+
+function responsePacket(bytes: Uint8Array, at: number): DescribedNode {
+  const packet = decodeResponsePacket(bytes);
+  const bodyAt = at + packet.head.length;
+  const status = packet.body[6] ?? 0;
+  return {
+    at,
+    name: 'response packet',
+    length: bytes.length,
+    children: [
+      leaf(at, 'RPL', String(bytes.length - 2)),
+      leaf(at + 2, 'RHL', `${10 + packet.integrityLength} (${packet.integrityLength} octets of integrity)`),
+      leaf(at + 3, 'TAR', toHex(packet.tar)),
+      hexNode(
+        bodyAt,
+        'counter, padding counter, status, checksum, data (ciphered where the SPI asked for it)',
+        packet.body,
+      ),
+      {
+        at: bodyAt,
+        name: 'if not ciphered',
+        children: [
+          leaf(bodyAt + 6, 'status', porStatusName(status)),
+          ...bodyNodes(() => splitResponseBody(packet.body, packet.integrityLength), packet.body, bodyAt, 7),
+        ],
+      },
+    ],
+  };
+}
+
+function bodyNodes(
+  split: () => PacketBody,
+  body: Uint8Array,
+  at: number,
+  integrityOffset: number,
+): DescribedNode[] {
+  try {
+    const parts = split();
+    const dataAt = at + body.length - parts.data.length;
+    const padded = parts.data.length - parts.paddingLength;
+    return [
+      leaf(at, 'counter', toHex(parts.counter)),
+      leaf(at + 5, 'padding counter', String(parts.paddingLength)),
+      hexNode(at + integrityOffset, 'integrity', parts.integrity),
+      hexNode(dataAt, 'data', parts.data.subarray(0, padded)),
+    ];
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return [fault(at, String(error.data['why'] ?? error.code)), hexNode(at, 'body', body)];
+  }
+}
+
+/** Describes an SMS-DELIVER TPDU (TS 23.040 9.2.2.1), or undefined where the octets are none. */
+export function describeDeliver(bytes: Uint8Array, at: number): DescribedNode[] | undefined {
+  const first = bytes[0] ?? 0xff;
+  const digits = bytes[1] ?? 0xff;
+  const addressEnd = 3 + Math.ceil(digits / 2);
+  const userAt = addressEnd + 10;
+  const length = bytes[userAt - 1];
+  if ((first & 0x03) !== 0 || digits > 20 || length !== bytes.length - userAt) return undefined;
+  const user = bytes.subarray(userAt);
+  const packet = (first & 0x40) === 0 ? undefined : describePacket(user, at + userAt);
+  return [
+    {
+      at,
+      name: 'SMS-DELIVER',
+      length: bytes.length,
+      children: [
+        leaf(at, 'flags', toHex(bytes.subarray(0, 1))),
+        leaf(at + 1, 'TP-OA', toHex(bytes.subarray(1, addressEnd))),
+        leaf(at + addressEnd, 'TP-PID', toHex(bytes.subarray(addressEnd, addressEnd + 1))),
+        leaf(at + addressEnd + 1, 'TP-DCS', toHex(bytes.subarray(addressEnd + 1, addressEnd + 2))),
+        leaf(at + addressEnd + 2, 'TP-SCTS', toHex(bytes.subarray(addressEnd + 2, addressEnd + 9))),
+        leaf(at + userAt - 1, 'TP-UDL', String(length)),
+        ...(packet ?? [hexNode(at + userAt, 'TP-UD', user)]),
+      ],
+    },
+  ];
+}
