@@ -1,0 +1,394 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { concat, fromHex, toHex } from '../base/bytes.ts';
+import { createVirtualClock, type VirtualClock } from '../base/clock.ts';
+import { isAgentError, type ErrorCode } from '../base/errors.ts';
+import { Secret, silentLog } from '../base/log.ts';
+import { encodeCommandApdu } from '../codec/apdu.ts';
+import type { CardSlot } from '../codec/card.ts';
+import { AID_ISD_R, encodeAid, parseImei, parseImsi, type Aid } from '../codec/ids.ts';
+import { storeDataCommands } from '../codec/store-data.ts';
+import { createLinkPair, type ByteLink } from './byte-link.ts';
+import type { OpenSession } from './modem-card.ts';
+import { openModem, type Modem, type ModemOptions } from './modem.ts';
+import type { Registration } from './registration.ts';
+import { createSimModem, type SimModem, type SimModemOptions } from './sim/sim-modem.ts';
+import { createTestCard, TEST_PROFILES, type TestCard, type TestCardOptions } from './sim/test-card.ts';
+import { createTestRadio, type TestRadio } from './sim/test-radio.ts';
+
+const IMEI = parseImei('490154203237518');
+const ISD_R = encodeAid(AID_ISD_R);
+
+type Rig = {
+  readonly modem: Modem;
+  readonly sim: SimModem;
+  readonly card: TestCard;
+  readonly radio: TestRadio;
+  readonly clock: VirtualClock;
+  readonly links: ByteLink[];
+};
+
+async function rig(
+  options: {
+    card?: TestCardOptions;
+    sim?: Partial<SimModemOptions>;
+    modem?: Partial<ModemOptions>;
+    slot?: (card: TestCard) => CardSlot;
+  } = {},
+): Promise<Rig> {
+  const clock = createVirtualClock();
+  const card = createTestCard(options.card);
+  const radio = createTestRadio();
+  const slot = options.slot?.(card) ?? card;
+  const sim = createSimModem({ card: slot, radio, clock, log: silentLog, imei: IMEI, ...options.sim });
+  const links: ByteLink[] = [];
+  const openLink = async (): Promise<ByteLink> => {
+    const [link, peer] = createLinkPair();
+    links.push(link);
+    sim.connect(peer);
+    return link;
+  };
+  const modem = await clock.settle(openModem({ openLink, clock, log: silentLog, ...options.modem }));
+  return { modem, sim, card, radio, clock, links };
+}
+
+const failsWith =
+  (code: ErrorCode, data: Record<string, unknown> = {}) =>
+  (error: unknown): boolean => {
+    assert.ok(isAgentError(error, code), String(error));
+    for (const [key, value] of Object.entries(data)) assert.equal(error.data[key], value);
+    return true;
+  };
+
+/** Hides commands from the modem, as modems that lack them do. */
+function without(...commands: string[]): Partial<SimModemOptions> {
+  return { withoutCommands: commands };
+}
+
+function linkTo(sim: SimModem): () => Promise<ByteLink> {
+  return async () => {
+    const [link, peer] = createLinkPair();
+    sim.connect(peer);
+    return link;
+  };
+}
+
+async function echo(modem: Modem, request: Uint8Array): Promise<Uint8Array> {
+  const card = await modem.openCard();
+  const channel = await card.openChannel(ISD_R);
+  let data = new Uint8Array(0);
+  for (const command of storeDataCommands(request, card.maxCommandData)) {
+    const response = await channel.transmit(encodeCommandApdu(command));
+    assert.equal(response.sw, 0x9000);
+    data = Uint8Array.from(response.data);
+  }
+  await channel.close();
+  return data;
+}
+
+test('it brings the dialogue into order and reads who and where the modem is', async () => {
+  const { modem, clock } = await rig();
+  const identity = await clock.settle(modem.identity());
+  assert.deepEqual(identity, {
+    imei: IMEI,
+    manufacturer: 'euicc-agent',
+    model: 'Simulated modem',
+    revision: 'SIM-1.0',
+  });
+  assert.deepEqual(await clock.settle(modem.simState()), { is: 'ready' });
+  assert.equal(await clock.settle(modem.readIccid()), TEST_PROFILES[0]?.iccid);
+  assert.deepEqual(await clock.settle(modem.registration()), {
+    status: 'home',
+    domain: 'CEREG',
+    registered: true,
+    roaming: false,
+    areaCode: '1A2B',
+    cellId: '01234567',
+    accessTechnology: 7,
+  });
+  assert.deepEqual(await clock.settle(modem.operator()), { name: 'Test operator', accessTechnology: 7 });
+  assert.equal(await clock.settle(modem.signalQuality()), 20);
+  assert.deepEqual(await clock.settle(modem.command('AT+CMEE?')), ['+CMEE: 1']);
+});
+
+for (const [way, hidden] of [
+  ['cgla', []],
+  ['csim', ['+CCHO', '+CGLA', '+CCHC']],
+] as const) {
+  test(`a card exchange of any size goes both ways over ${way}`, async () => {
+    const { modem, clock, card } = await rig({ sim: without(...hidden) });
+    for (const octets of [1, 2, 254, 255, 256, 700]) {
+      const request = Uint8Array.from({ length: octets }, (_, i) => (i * 7 + 0x20) & 0xff);
+      assert.equal(toHex(await clock.settle(echo(modem, request))), toHex(request));
+    }
+    assert.equal(card.openChannels(), 0);
+  });
+
+  test(`an application that is not there is the card's answer, and leaves no channel over ${way}`, async () => {
+    const { modem, clock, card } = await rig({ sim: without(...hidden) });
+    const cardPort = await clock.settle(modem.openCard());
+    await assert.rejects(
+      clock.settle(cardPort.openChannel(encodeAid('A000000001' as Aid))),
+      failsWith('CARD_STATUS', { sw: '6A82' }),
+    );
+    assert.equal(card.openChannels(), 0);
+  });
+
+  test(`several channels are open at once and calls keep their order over ${way}`, async () => {
+    const { modem, clock } = await rig({ sim: without(...hidden) });
+    const card = await clock.settle(modem.openCard());
+    const [a, b] = await clock.settle(Promise.all([card.openChannel(ISD_R), card.openChannel(ISD_R)]));
+    assert.ok(a && b);
+    const answers = await clock.settle(
+      Promise.all(
+        [a, b, a, b].map((channel, i) => channel.transmit(concat(fromHex('80E2910002A0'), Uint8Array.of(i)))),
+      ),
+    );
+    assert.deepEqual(
+      answers.map(({ data }) => toHex(data)),
+      ['A000', 'A001', 'A002', 'A003'],
+    );
+    await clock.settle(card.close());
+    await assert.rejects(a.transmit(fromHex('80E2910001A0')), failsWith('LINK_CLOSED'));
+  });
+}
+
+test('GET RESPONSE, 6Cxx and 91xx: the data come whole, the status word as the card gave it', async () => {
+  const { modem, clock } = await rig();
+  const card = await clock.settle(modem.openCard());
+  const channel = await clock.settle(card.openChannel(ISD_R));
+  assert.deepEqual(await clock.settle(channel.transmit(fromHex('80E2910004BF31010100'))), {
+    data: fromHex('BF3103800100'),
+    sw: 0x910b,
+  });
+  await clock.settle(card.basic.transmit(fromHex('00A40004022FE2')));
+  assert.deepEqual(await clock.settle(card.basic.transmit(fromHex('00B0000000'))), {
+    data: fromHex('989400000000000020F7'),
+    sw: 0x9000,
+  });
+});
+
+test('a way without end of GET RESPONSE is given up, and no answer made up', async () => {
+  const { modem, clock } = await rig({
+    slot: (card) => ({
+      ...card,
+      transmit: async (apdu) =>
+        apdu[1] === 0xe2 || apdu[1] === 0xc0 ? fromHex('6100') : card.transmit(apdu),
+      reset: () => card.reset(),
+      powerOff: () => card.powerOff(),
+    }),
+    sim: without('+CCHO'),
+  });
+  const card = await clock.settle(modem.openCard());
+  await assert.rejects(clock.settle(card.openChannel(ISD_R)), failsWith('CARD_LOST'));
+});
+
+test('channels that a dead client left open are closed', async () => {
+  for (const hidden of [[], ['+CCHO', '+CGLA', '+CCHC']]) {
+    const { modem, clock, card, sim } = await rig({ sim: without(...hidden) });
+    const dead = await clock.settle(modem.openCard());
+    for (let i = 0; i < 3; i++) await clock.settle(dead.openChannel(ISD_R));
+    assert.equal(card.openChannels(), 3);
+    const next = await clock.settle(openModem({ openLink: linkTo(sim), clock, log: silentLog }));
+    await clock.settle((await clock.settle(next.openCard())).openChannel(ISD_R));
+    assert.equal(card.openChannels(), 1);
+  }
+});
+
+test('a session that an earlier life wrote down is closed at start, whatever its name', async () => {
+  const written: (readonly OpenSession[])[] = [];
+  const first = await rig({ modem: { onOpenSessions: (open) => written.push(open) } });
+  const card = await first.clock.settle(first.modem.openCard());
+  await first.clock.settle(card.openChannel(ISD_R));
+  assert.deepEqual(written.at(-1), [{ way: 'cgla', id: '1' }]);
+  const again = await first.clock.settle(
+    openModem({
+      openLink: linkTo(first.sim),
+      clock: first.clock,
+      log: silentLog,
+      leftOpen: written.at(-1) ?? [],
+      quirks: { card: { sweepSessions: 0 } },
+      onOpenSessions: (open) => written.push(open),
+    }),
+  );
+  const channel = await first.clock.settle((await again.openCard()).openChannel(ISD_R));
+  assert.equal(first.card.openChannels(), 1);
+  await first.clock.settle(channel.close());
+  assert.deepEqual(written.at(-1), []);
+  assert.equal(first.card.openChannels(), 0);
+});
+
+test('without any way to the card the error says what each way answered', async () => {
+  const { modem, clock } = await rig({ sim: without('+CCHO', '+CSIM') });
+  const card = await clock.settle(modem.openCard());
+  await assert.rejects(
+    clock.settle(card.openChannel(ISD_R)),
+    failsWith('CARD_ACCESS', { cgla: 'ERROR', csim: 'ERROR' }),
+  );
+  await assert.rejects(
+    clock.settle(card.basic.transmit(fromHex('00A40004023F00'))),
+    failsWith('CARD_ACCESS'),
+  );
+});
+
+test('after a lost answer nothing is sent again and the channel must be opened anew', async () => {
+  let mute = false;
+  const { modem, clock, card } = await rig({
+    slot: (inner) => ({
+      reset: () => inner.reset(),
+      powerOff: () => inner.powerOff(),
+      async transmit(apdu) {
+        const response = await inner.transmit(apdu);
+        if (mute && apdu[1] === 0xe2) await new Promise<never>(() => {});
+        return response;
+      },
+    }),
+  });
+  const port = await clock.settle(modem.openCard());
+  const channel = await clock.settle(port.openChannel(ISD_R));
+  mute = true;
+  const before = card.commands.length;
+  await assert.rejects(
+    clock.settle(channel.transmit(fromHex('80E2110001A0'))),
+    failsWith('CARD_LOST', { why: 'AT_TIMEOUT' }),
+  );
+  assert.equal(card.commands.length, before + 1);
+  await assert.rejects(clock.settle(channel.transmit(fromHex('80E2910101A0'))), failsWith('CARD_LOST'));
+  assert.equal(card.commands.length, before + 1);
+});
+
+test('cancelling an exchange lets the caller go and loses the channel only', async () => {
+  const { modem, clock } = await rig();
+  const port = await clock.settle(modem.openCard());
+  const channel = await clock.settle(port.openChannel(ISD_R));
+  const stop = new AbortController();
+  const cancelled = channel.transmit(fromHex('80E2910001A0'), { signal: stop.signal });
+  stop.abort();
+  await assert.rejects(clock.settle(cancelled), failsWith('ABORTED'));
+  const next = await clock.settle(port.openChannel(ISD_R));
+  assert.equal(toHex((await clock.settle(next.transmit(fromHex('80E2910001A0')))).data), 'A0');
+});
+
+test('a profile switch is seen without any help when the card asks for its reset', async () => {
+  const { modem, clock, radio } = await rig();
+  const seen: Registration[] = [];
+  modem.onRegistration((registration) => seen.push(registration));
+  const [, next] = TEST_PROFILES;
+  assert.ok(next);
+  const card = await clock.settle(modem.openCard());
+  const channel = await clock.settle(card.openChannel(ISD_R));
+  await clock.settle(channel.transmit(fromHex('80E2910004BF310101')));
+  const outcome = await clock.settle(modem.awaitProfile(next.iccid));
+  assert.equal(outcome.seen, true);
+  assert.deepEqual(
+    outcome.steps.map(({ step }) => step),
+    ['refresh'],
+  );
+  await clock.advance(100);
+  assert.deepEqual([...radio.attached.keys()], [next.imsi]);
+  assert.equal(seen.at(-1)?.registered, true);
+  assert.ok(seen.some(({ registered }) => !registered));
+});
+
+test('where the modem ignores REFRESH the radio is switched off and on', async () => {
+  const { modem, clock } = await rig({ sim: { ignoreProactive: true } });
+  const [, next] = TEST_PROFILES;
+  assert.ok(next);
+  const card = await clock.settle(modem.openCard());
+  const channel = await clock.settle(card.openChannel(ISD_R));
+  await clock.settle(channel.transmit(fromHex('80E2910004BF310101')));
+  const outcome = await clock.settle(modem.awaitProfile(next.iccid));
+  assert.equal(outcome.seen, true);
+  assert.deepEqual(
+    outcome.steps.map(({ step }) => step),
+    ['refresh', 'radio-cycle'],
+  );
+  assert.equal(outcome.steps[0]?.iccid, TEST_PROFILES[0]?.iccid);
+});
+
+test('a switch that never shows is told with all that was tried', async () => {
+  const { modem, clock } = await rig();
+  const [, next] = TEST_PROFILES;
+  assert.ok(next);
+  const outcome = await clock.settle(modem.awaitProfile(next.iccid, { stepMs: 5000 }));
+  assert.equal(outcome.seen, false);
+  assert.deepEqual(
+    outcome.steps.map(({ step }) => step),
+    ['refresh', 'radio-cycle', 'restart'],
+  );
+});
+
+test('the ICCID is read where +CRSM is missing', async () => {
+  for (const hidden of [['+CRSM'], ['+CRSM', '+QCCID']]) {
+    const { modem, clock } = await rig({ sim: { ...without(...hidden), vendorCommands: ['+QCCID'] } });
+    assert.equal(await clock.settle(modem.readIccid()), TEST_PROFILES[0]?.iccid);
+  }
+});
+
+test('a restart brings the modem back with reports switched on again', async () => {
+  const { modem, clock, radio } = await rig();
+  await clock.settle(modem.restart());
+  await clock.settle(modem.registration());
+  const seen: Registration[] = [];
+  modem.onRegistration((registration) => seen.push(registration));
+  radio.setCoverage(false);
+  await clock.advance(10);
+  assert.equal(seen.at(-1)?.status, 'searching');
+});
+
+test('a line that went away comes back by itself at the next call', async () => {
+  const { modem, clock, links } = await rig();
+  const card = await clock.settle(modem.openCard());
+  const channel = await clock.settle(card.openChannel(ISD_R));
+  await links[0]?.close();
+  await assert.rejects(
+    clock.settle(channel.transmit(fromHex('80E2910001A0'))),
+    failsWith('CARD_LOST', { why: 'LINK_CLOSED' }),
+  );
+  assert.equal(await clock.settle(modem.imei()), IMEI);
+  assert.equal(toHex(await clock.settle(echo(modem, fromHex('A0A1')))), 'A0A1');
+  assert.equal(links.length, 2);
+});
+
+test('a port that answers nothing fails with a hint, within its deadlines', async () => {
+  const clock = createVirtualClock();
+  const openLink = async (): Promise<ByteLink> => createLinkPair()[0];
+  await assert.rejects(
+    clock.settle(openModem({ openLink, clock, log: silentLog })),
+    failsWith('AT_TIMEOUT', { do: 'another port of the modem may be the right one' }),
+  );
+  assert.ok(clock.now() < 30_000);
+});
+
+test('a PIN is tried once, never a second time', async () => {
+  const { modem, clock } = await rig({ card: { pin: '1234' } });
+  assert.deepEqual(await clock.settle(modem.simState()), { is: 'pin-required' });
+  await assert.rejects(clock.settle(modem.enterPin(new Secret('0000'))), failsWith('PIN_REFUSED'));
+  await assert.rejects(clock.settle(modem.enterPin(new Secret('1234'))), failsWith('PIN_REFUSED'));
+  const right = await rig({ card: { pin: '1234' } });
+  await right.clock.settle(right.modem.enterPin(new Secret('1234')));
+  assert.deepEqual(await right.clock.settle(right.modem.simState()), { is: 'ready' });
+  await right.clock.settle(right.modem.enterPin(new Secret('9999')));
+});
+
+test('any length and split of a request comes back whole', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uint8Array({ minLength: 1, maxLength: 400 }),
+      fc.constantFrom<readonly string[]>([], ['+CCHO']),
+      async (bytes, hidden) => {
+        bytes[0] = 0x30; // no profile switch
+        const { modem, clock } = await rig({ sim: without(...hidden) });
+        assert.equal(toHex(await clock.settle(echo(modem, bytes))), toHex(bytes));
+      },
+    ),
+    { numRuns: 20 },
+  );
+});
+
+test('the subscriber that the card names is the one that attaches', async () => {
+  const imsi = parseImsi('310410123456789');
+  const { radio } = await rig({ card: { profiles: [{ ...TEST_PROFILES[0]!, imsi }] } });
+  assert.deepEqual([...radio.attached], [[imsi, true]]);
+});

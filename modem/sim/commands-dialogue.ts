@@ -1,0 +1,144 @@
+// Commands of the dialogue itself (ITU-T V.250, 6.1 and 6.2; 3GPP TS 27.007, 9.1) and of the modem's identity (5.1 to 5.8).
+import {
+  DONE,
+  keptSetting,
+  numberOf,
+  numberSetting,
+  type CommandContext,
+  type CommandRow,
+  type CommandTable,
+} from './commands.ts';
+import type { DialogueSettings } from './dce.ts';
+
+type Flag = {
+  [K in keyof DialogueSettings]: DialogueSettings[K] extends boolean ? K : never;
+}[keyof DialogueSettings];
+type Register = 's3' | 's4' | 's5';
+
+/** A basic command that switches something: no number is 0 (5.3.1). */
+function flag(name: Flag): CommandRow {
+  return {
+    action: ({ settings }, value) => {
+      const digit = value === '' ? '0' : value;
+      if (digit !== '0' && digit !== '1') return 'ERROR';
+      settings.dialogue[name] = digit === '1';
+      return DONE;
+    },
+  };
+}
+
+/** A basic command that is accepted within its range and has no effect on this line. */
+function accepted(highest: number): CommandRow {
+  return { action: (_, value) => (Number(value) <= highest ? DONE : 'ERROR') };
+}
+
+function register(name: Register): CommandRow {
+  return {
+    read: ({ settings }) => [String(settings.dialogue[name]).padStart(3, '0')],
+    set: ({ settings }, [parameter]) => {
+      const value = numberOf(parameter, [0, 127], 0);
+      if (value === undefined) return 'ERROR';
+      settings.dialogue[name] = value;
+      return DONE;
+    },
+  };
+}
+
+/** An S-register that is kept without effect. */
+function keptRegister(name: string, initial: number): CommandRow {
+  return {
+    read: ({ settings }) => [(settings.values.get(name) ?? String(initial)).padStart(3, '0')],
+    set: ({ settings }, [parameter]) => {
+      const value = numberOf(parameter, [0, 255], 0);
+      if (value === undefined) return 'ERROR';
+      settings.values.set(name, String(value));
+      return DONE;
+    },
+  };
+}
+
+const defaults = {
+  action: (context: CommandContext, value: string) => {
+    if (Number(value) > 1) return 'ERROR' as const;
+    context.resetSettings();
+    return DONE;
+  },
+};
+
+function identity(read: (context: CommandContext) => readonly string[]): CommandRow {
+  return { action: read, test: () => DONE };
+}
+
+const manufacturer = identity(({ identity }) => [identity.manufacturer]);
+const model = identity(({ identity }) => [identity.model]);
+const revision = identity(({ identity }) => [identity.revision]);
+const serialNumber: CommandRow = {
+  ...identity(({ equipment }) => [equipment.imei]),
+  set: ({ equipment }, [parameter]) => {
+    // 5.4: 0 serial number, 1 IMEI, 2 IMEISV, 3 software version.
+    const what = numberOf(parameter, [0, 3], 0);
+    if (what === undefined) return 'ERROR';
+    const imei = equipment.imei;
+    return (
+      [[imei], [`+CGSN: "${imei}"`], [`+CGSN: "${imei.slice(0, 14)}01"`], ['+CGSN: "01"']][what] ?? 'ERROR'
+    );
+  },
+};
+
+export const DIALOGUE_COMMANDS: CommandTable = {
+  E: flag('echo'),
+  Q: flag('quiet'),
+  V: flag('verbose'),
+  X: accepted(4),
+  L: accepted(3),
+  M: accepted(3),
+  T: accepted(0),
+  P: accepted(0),
+  H: accepted(0),
+  Z: defaults,
+  '&F': defaults,
+  '&C': accepted(1),
+  '&D': accepted(2),
+  '&K': accepted(6),
+  '&S': accepted(1),
+  '&W': accepted(1),
+  I: { action: ({ identity }) => [identity.manufacturer, identity.model, `Revision: ${identity.revision}`] },
+  /** No calls are carried: data goes over the default bearer. */
+  D: { action: () => 'NO CARRIER' },
+  A: { action: () => 'NO CARRIER' },
+  S0: keptRegister('S0', 0),
+  S3: register('s3'),
+  S4: register('s4'),
+  S5: register('s5'),
+  S6: keptRegister('S6', 2),
+  S7: keptRegister('S7', 60),
+  S8: keptRegister('S8', 2),
+  S10: keptRegister('S10', 15),
+  '+CMEE': numberSetting(
+    '+CMEE',
+    [0, 2],
+    ({ settings }) => settings.dialogue.errorLevel,
+    ({ settings }, value) => {
+      settings.dialogue.errorLevel = value as 0 | 1 | 2;
+    },
+  ),
+  '+GMI': manufacturer,
+  '+GMM': model,
+  '+GMR': revision,
+  '+GSN': identity(({ equipment }) => [equipment.imei]),
+  '+CGMI': manufacturer,
+  '+CGMM': model,
+  '+CGMR': revision,
+  '+CGSN': serialNumber,
+  '+GCAP': identity(() => ['+GCAP: +CGSM,+ES']),
+  '+CSCS': keptSetting('+CSCS', ['IRA', 'GSM', 'UCS2', 'HEX'], true),
+  '+CMGF': keptSetting('+CMGF', ['0', '1'], false),
+  '+CRC': keptSetting('+CRC', ['0', '1'], false),
+  '+ICF': keptSetting('+ICF', ['3,3'], false),
+  '+IFC': keptSetting('+IFC', ['0,0', '2,2'], false),
+  '+IPR': keptSetting(
+    '+IPR',
+    ['0', '9600', '19200', '38400', '57600', '115200', '230400', '460800', '921600'],
+    false,
+  ),
+};

@@ -1,0 +1,209 @@
+// Commands of registration, operator, signal and data contexts (3GPP TS 27.007, 7.2, 7.3, 8.1, 8.5, 10.1).
+import { CME } from '../cme-errors.ts';
+import { cardError } from './commands-card.ts';
+import { DONE, numberOf, type CommandContext, type CommandRow, type CommandTable } from './commands.ts';
+import type { Camped } from './radio.ts';
+import type { ServiceState } from './service.ts';
+
+type ReportName = 'CREG' | 'CGREG' | 'CEREG';
+
+const REPORT_NAMES: readonly ReportName[] = ['CREG', 'CGREG', 'CEREG'];
+const HIGHEST_LEVEL: Readonly<Record<ReportName, number>> = { CREG: 3, CGREG: 3, CEREG: 5 };
+const E_UTRAN = 7;
+
+/** `<stat>`. A combined attach registers for circuit switched service too; GPRS is another radio's. */
+function statOf(name: ReportName, state: ServiceState): number {
+  switch (state.is) {
+    case 'off':
+      return 0;
+    case 'searching':
+      return 2;
+    case 'denied':
+      return 3;
+    case 'registered':
+      if (name === 'CGREG' && state.accessTechnology >= E_UTRAN) return 4;
+      if (name === 'CEREG' && state.accessTechnology < E_UTRAN) return 4;
+      return state.roaming ? 5 : 1;
+  }
+}
+
+/** What follows `<n>` in the answer and is the whole report, in the detail of level `n`. */
+function reportParameters(name: ReportName, level: number, state: ServiceState): string {
+  const stat = statOf(name, state);
+  const located = level >= 2 && state.is === 'registered' && stat !== 4;
+  const parts = [String(stat)];
+  if (located) {
+    parts.push(
+      hexString(state.trackingAreaCode, 4),
+      hexString(state.cellId, 8),
+      String(state.accessTechnology),
+    );
+  }
+  if ((level === 3 || level === 5) && state.is === 'denied') {
+    parts.push('', '', '', ...(name === 'CGREG' ? [''] : []), '0', String(state.cause));
+  }
+  return parts.join(',');
+}
+
+function hexString(value: number, digits: number): string {
+  return `"${value.toString(16).toUpperCase().padStart(digits, '0')}"`;
+}
+
+/** The unsolicited reports that a change from one state to another brings. */
+export function registrationReports(
+  levels: Readonly<Record<ReportName, number>>,
+  before: ServiceState,
+  after: ServiceState,
+): string[] {
+  return REPORT_NAMES.flatMap((name) => {
+    const level = levels[name];
+    if (level === 0) return [];
+    const [was, is] = [reportParameters(name, level, before), reportParameters(name, level, after)];
+    return was === is ? [] : [`+${name}: ${is}`];
+  });
+}
+
+function report(name: ReportName): CommandRow {
+  return {
+    test: () => [`+${name}: (0-${HIGHEST_LEVEL[name]})`],
+    read: ({ settings, equipment }) => {
+      const level = settings.reports[name];
+      return [`+${name}: ${level},${reportParameters(name, level, equipment.service.state)}`];
+    },
+    set: ({ settings }, [n]) => {
+      const level = numberOf(n, [0, HIGHEST_LEVEL[name]], 0);
+      if (level === undefined) return 'ERROR';
+      settings.reports[name] = level;
+      return DONE;
+    },
+  };
+}
+
+function camped({ equipment }: CommandContext): Camped | undefined {
+  const { state } = equipment.service;
+  return state.is === 'registered' ? state : undefined;
+}
+
+function operatorText(network: Camped, format: number): string {
+  return `"${format === 2 ? network.plmn : format === 1 ? network.operatorName.slice(0, 8) : network.operatorName}"`;
+}
+
+const cops: CommandRow = {
+  test: (context) => {
+    const network = camped(context);
+    const list =
+      network === undefined
+        ? ''
+        : `(2,${[0, 1, 2].map((format) => operatorText(network, format)).join(',')},${network.accessTechnology}),`;
+    return [`+COPS: ${list},(0-4),(0-2)`];
+  },
+  read: (context) => {
+    const network = camped(context);
+    const mode = context.settings.values.get('+COPS') ?? '0';
+    if (network === undefined) return [`+COPS: ${mode}`];
+    const format = context.settings.operatorFormat;
+    return [`+COPS: ${mode},${format},${operatorText(network, format)},${network.accessTechnology}`];
+  },
+  set: (context, [mode, format, operator]) => {
+    const wanted = numberOf(mode, [0, 4], 0);
+    const shape = numberOf(format, [0, 2], context.settings.operatorFormat);
+    if (wanted === undefined || shape === undefined) return 'ERROR';
+    if (wanted === 3) {
+      context.settings.operatorFormat = shape;
+      return DONE;
+    }
+    const error = cardError(context.equipment.simStatus, true);
+    if (error !== undefined) return error;
+    context.settings.values.set('+COPS', String(wanted));
+    if (wanted === 1 && operator !== undefined) {
+      const network = camped(context);
+      const known =
+        network !== undefined && [0, 1, 2].some((n) => operatorText(network, n) === `"${operator.text}"`);
+      if (!known) return { cme: CME.noNetwork };
+    }
+    context.equipment.seekService(wanted !== 2);
+    return DONE;
+  },
+};
+
+const csq = (signal: () => number): CommandRow => ({
+  test: () => ['+CSQ: (0-31,99),(0-7,99)'],
+  action: ({ equipment }) => [`+CSQ: ${equipment.functionality === 1 ? signal() : 99},99`],
+});
+
+const cgdcont: CommandRow = {
+  test: () => ['+CGDCONT: (1-16),"IP",,,(0),(0)', '+CGDCONT: (1-16),"IPV4V6",,,(0),(0)'],
+  read: (context) =>
+    [...context.settings.contexts].map(([cid, { type, apn }]) => {
+      const address = isActive(context, cid) ? (camped(context)?.address ?? '') : '';
+      return `+CGDCONT: ${cid},"${type}","${apn}","${address}",0,0`;
+    }),
+  set: ({ settings }, [id, type, apn]) => {
+    const cid = numberOf(id, [1, 16]);
+    if (cid === undefined) return 'ERROR';
+    if (type === undefined) settings.contexts.delete(cid);
+    else if (!['IP', 'IPV6', 'IPV4V6'].includes(type.text)) return 'ERROR';
+    else settings.contexts.set(cid, { type: type.text, apn: apn?.text ?? '' });
+    return DONE;
+  },
+};
+
+/** The default bearer is the one context of this modem that carries anything. */
+const DEFAULT_BEARER = 1;
+
+function isActive({ equipment }: CommandContext, cid: number): boolean {
+  return cid === DEFAULT_BEARER && equipment.service.bearer;
+}
+
+const cgatt: CommandRow = {
+  test: () => ['+CGATT: (0,1)'],
+  read: ({ equipment }) => [`+CGATT: ${equipment.service.state.is === 'registered' ? 1 : 0}`],
+  set: ({ equipment }, [state]) => {
+    const wanted = numberOf(state, [0, 1]);
+    if (wanted === undefined) return 'ERROR';
+    const error = cardError(equipment.simStatus, true);
+    if (error !== undefined) return error;
+    equipment.seekService(wanted === 1);
+    return DONE;
+  },
+};
+
+const cgact: CommandRow = {
+  test: () => ['+CGACT: (0,1)'],
+  read: (context) =>
+    [...context.settings.contexts.keys()].map((cid) => `+CGACT: ${cid},${isActive(context, cid) ? 1 : 0}`),
+  set: ({ equipment, settings }, [state, id]) => {
+    const wanted = numberOf(state, [0, 1]);
+    const cid = numberOf(id, [1, 16], DEFAULT_BEARER);
+    if (wanted === undefined || cid === undefined || !settings.contexts.has(cid)) return 'ERROR';
+    if (equipment.service.state.is !== 'registered') return { cme: CME.noNetwork };
+    if (cid !== DEFAULT_BEARER) return { cme: CME.notSupported };
+    equipment.service.setBearer(wanted === 1);
+    return DONE;
+  },
+};
+
+const cgpaddr: CommandRow = {
+  test: () => [`+CGPADDR: (${DEFAULT_BEARER})`],
+  set: (context, [id]) => {
+    const cid = numberOf(id, [1, 16], DEFAULT_BEARER);
+    if (cid === undefined || !context.settings.contexts.has(cid)) return 'ERROR';
+    const address = isActive(context, cid) ? camped(context)?.address : undefined;
+    return [address === undefined ? `+CGPADDR: ${cid}` : `+CGPADDR: ${cid},"${address}"`];
+  },
+};
+
+export function networkCommands(signal: () => number): CommandTable {
+  return {
+    '+CREG': report('CREG'),
+    '+CGREG': report('CGREG'),
+    '+CEREG': report('CEREG'),
+    '+COPS': cops,
+    '+CSQ': csq(signal),
+    '+CPAS': { test: () => ['+CPAS: (0,3,4)'], action: () => ['+CPAS: 0'] },
+    '+CGDCONT': cgdcont,
+    '+CGATT': cgatt,
+    '+CGACT': cgact,
+    '+CGPADDR': cgpaddr,
+  };
+}

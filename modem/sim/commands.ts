@@ -1,0 +1,102 @@
+// How the simulated modem's AT commands are described: rows of test, read, set and action forms over one context.
+import type { Clock } from '../../base/clock.ts';
+import type { Parameter } from './command-line.ts';
+import type { DialogueSettings, FinalResult } from './dce.ts';
+import type { Equipment } from './equipment.ts';
+
+export type SimIdentity = {
+  readonly manufacturer: string;
+  readonly model: string;
+  readonly revision: string;
+};
+
+/** What commands set and read besides the equipment. */
+export type ModemSettings = {
+  readonly dialogue: DialogueSettings;
+  /** S-registers without a function here, and +CSCS and the like: name to value. */
+  readonly values: Map<string, string>;
+  /** `<n>` of +CREG, +CGREG and +CEREG. */
+  readonly reports: Record<'CREG' | 'CGREG' | 'CEREG', number>;
+  /** +COPS: format 0 long, 1 short, 2 numeric. */
+  operatorFormat: number;
+  /** PDP contexts by `<cid>`. */
+  readonly contexts: Map<number, { readonly type: string; readonly apn: string }>;
+};
+
+/** Logical channels that the terminal opened by +CCHO: session id to channel. */
+export type Sessions = Map<string, number>;
+
+export type CommandContext = {
+  readonly equipment: Equipment;
+  readonly identity: SimIdentity;
+  readonly settings: ModemSettings;
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  /** Back to the defaults of `&F` and `Z`. */
+  readonly resetSettings: () => void;
+  /** Restarts the whole modem after this line was answered. */
+  readonly restart: () => void;
+};
+
+/** Information lines, or the result that ends the command line. */
+export type Reply = readonly string[] | Exclude<FinalResult, 'OK'>;
+
+type Answer = Reply | Promise<Reply>;
+
+export type CommandRow = {
+  readonly test?: (context: CommandContext) => Answer;
+  readonly read?: (context: CommandContext) => Answer;
+  readonly set?: (context: CommandContext, parameters: readonly (Parameter | undefined)[]) => Answer;
+  /** `value` is a basic command's number or the dial string. */
+  readonly action?: (context: CommandContext, value: string) => Answer;
+};
+
+export type CommandTable = Readonly<Record<string, CommandRow>>;
+
+export const DONE: Reply = [];
+
+/** A parameter that is a number within `range`; `fallback` when it is missing. Undefined when it is neither. */
+export function numberOf(
+  parameter: Parameter | undefined,
+  range: readonly [number, number],
+  fallback?: number,
+): number | undefined {
+  if (parameter === undefined) return fallback;
+  if (parameter.quoted || !/^\d{1,9}$/.test(parameter.text)) return undefined;
+  const value = Number(parameter.text);
+  return value >= range[0] && value <= range[1] ? value : undefined;
+}
+
+/** A setting with one number: `+NAME: (low-high)`, `+NAME: n`, `+NAME=n`. */
+export function numberSetting(
+  name: string,
+  range: readonly [number, number],
+  get: (context: CommandContext) => number,
+  put: (context: CommandContext, value: number) => void,
+): CommandRow {
+  return {
+    test: () => [`${name}: (${range[0]}-${range[1]})`],
+    read: (context) => [`${name}: ${get(context)}`],
+    set: (context, [parameter]) => {
+      const value = numberOf(parameter, range, range[0]);
+      if (value === undefined) return 'ERROR';
+      put(context, value);
+      return DONE;
+    },
+  };
+}
+
+/** A setting that is kept and given back, without any effect here. */
+export function keptSetting(name: string, allowed: readonly string[], quoted: boolean): CommandRow {
+  const shown = (text: string): string => (quoted ? `"${text}"` : text);
+  return {
+    test: () => [`${name}: (${allowed.map(shown).join(',')})`],
+    read: ({ settings }) => [`${name}: ${shown(settings.values.get(name) ?? allowed[0] ?? '')}`],
+    set: ({ settings }, parameters) => {
+      const text = parameters[0]?.text;
+      if (text === undefined || !allowed.includes(text)) return 'ERROR';
+      settings.values.set(name, text);
+      return DONE;
+    },
+  };
+}

@@ -1,0 +1,172 @@
+// The simulated modem's side of the dialogue (ITU-T V.250, 5 and 6.2): collects command lines, echoes, formats results.
+import { bytesUtf8, utf8Bytes } from '../../base/bytes.ts';
+import { CME_ERRORS } from '../cme-errors.ts';
+import type { SimLine } from './line-pacer.ts';
+
+/** What shapes the dialogue; ATZ and &F put the defaults back. */
+export type DialogueSettings = {
+  echo: boolean;
+  verbose: boolean;
+  quiet: boolean;
+  /** Line terminator, line feed and backspace characters. */
+  s3: number;
+  s4: number;
+  s5: number;
+  /** +CMEE: 0 plain ERROR, 1 numbers, 2 words. */
+  errorLevel: 0 | 1 | 2;
+};
+
+export function defaultDialogue(): DialogueSettings {
+  return { echo: true, verbose: true, quiet: false, s3: 13, s4: 10, s5: 8, errorLevel: 0 };
+}
+
+/** The end of a command line. */
+export type FinalResult =
+  | 'OK'
+  | 'ERROR'
+  | 'NO CARRIER'
+  | { readonly cme: number }
+  /** No result at all: the modem resets, hangs, or drops it. */
+  | 'SILENT';
+
+export type LineResult = { readonly info: readonly string[]; readonly final: FinalResult };
+
+export type Dce = {
+  /** An unsolicited result code; held back while a command line is executed. */
+  unsolicited(text: string): void;
+  /** Forgets what was typed and said, as a restart does. */
+  reset(): void;
+};
+
+export type DceOptions = {
+  readonly settings: DialogueSettings;
+  /** The line to answer on; undefined while no terminal is there. */
+  readonly line: () => SimLine | undefined;
+  /** Executes the body of one command line, without its AT. */
+  readonly execute: (body: string) => Promise<LineResult>;
+  /** Called when the answer of a line is on its way. */
+  readonly onAnswered: () => void;
+};
+
+const NUMERIC: Readonly<Record<string, string>> = { OK: '0', 'NO CARRIER': '3', ERROR: '4' };
+const MAX_LINE_OCTETS = 16_384;
+const MAX_QUEUED_LINES = 64;
+const SPACE = 0x20;
+const SLASH = 0x2f;
+
+/** One per modem; `feed` takes what arrives. */
+export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, beganUs: number): void } {
+  const { settings } = options;
+  let typed: number[] = [];
+  let overflow = false;
+  let lastBody = '';
+  let queue: string[] = [];
+  let running = false;
+  let held: string[] = [];
+  let life = 0;
+
+  const send = (text: string): void => {
+    if (text !== '') options.line()?.send(utf8Bytes(text));
+  };
+  const eol = (): string => String.fromCharCode(settings.s3, settings.s4);
+  const infoText = (lines: readonly string[]): string => {
+    if (lines.length === 0) return '';
+    const body = lines.join(eol());
+    return settings.verbose ? `${eol()}${body}${eol()}` : `${body}${eol()}`;
+  };
+  const finalText = (final: FinalResult): string => {
+    if (final === 'SILENT' || settings.quiet) return '';
+    if (typeof final === 'object') {
+      if (settings.errorLevel === 0) return finalText('ERROR');
+      const err = settings.errorLevel === 1 ? String(final.cme) : (CME_ERRORS[final.cme] ?? 'unknown');
+      // V does not change the form of this result code (3GPP TS 27.007, 9.2).
+      return `${eol()}+CME ERROR: ${err}${eol()}`;
+    }
+    return settings.verbose
+      ? `${eol()}${final}${eol()}`
+      : `${NUMERIC[final]}${String.fromCharCode(settings.s3)}`;
+  };
+
+  const runQueue = async (): Promise<void> => {
+    if (running) return;
+    running = true;
+    const mine = life;
+    for (let body = queue.shift(); body !== undefined; body = queue.shift()) {
+      const { info, final } = await options.execute(body);
+      if (mine !== life) return; // the modem restarted meanwhile
+      send(infoText(info) + finalText(final) + releaseHeld());
+      options.onAnswered();
+    }
+    running = false;
+  };
+  const releaseHeld = (): string => {
+    const text = held.map(urcText).join('');
+    held = [];
+    return text;
+  };
+  const urcText = (text: string): string =>
+    settings.quiet ? '' : settings.verbose ? `${eol()}${text}${eol()}` : `${text}${eol()}`;
+
+  const endLine = (): void => {
+    const text = overflow ? undefined : decode(typed);
+    typed = [];
+    const tooLong = overflow;
+    overflow = false;
+    const at = text?.search(/AT|at|At|aT/) ?? -1;
+    if (tooLong || (text !== undefined && at >= 0)) {
+      // A body that cannot be parsed answers ERROR.
+      const body = tooLong || text === undefined ? '\0' : text.slice(at + 2);
+      lastBody = body;
+      enqueue(body);
+    }
+  };
+  const enqueue = (body: string): void => {
+    if (queue.length < MAX_QUEUED_LINES) queue.push(body);
+    void runQueue();
+  };
+  const take = (octet: number): void => {
+    if (octet === settings.s3) {
+      endLine();
+      return;
+    }
+    if (octet === settings.s5) {
+      typed.pop();
+    } else if (octet >= SPACE) {
+      // Other control characters are ignored (5.2.2).
+      if (typed.length < MAX_LINE_OCTETS) typed.push(octet);
+      else overflow = true;
+    }
+    if (octet === SLASH && typed.length === 2 && (typed[0] === 0x41 || typed[0] === 0x61)) {
+      typed = []; // A/ repeats the last line at once, without a terminator (5.2.4)
+      enqueue(lastBody);
+    }
+  };
+
+  return {
+    feed(bytes, beganUs) {
+      if (settings.echo) options.line()?.send(bytes, beganUs);
+      for (const octet of bytes) take(octet);
+    },
+    unsolicited(text) {
+      if (running) held.push(text);
+      else send(urcText(text));
+    },
+    reset() {
+      life++;
+      typed = [];
+      overflow = false;
+      queue = [];
+      held = [];
+      running = false;
+      lastBody = '';
+    },
+  };
+}
+
+function decode(octets: readonly number[]): string | undefined {
+  try {
+    return bytesUtf8(Uint8Array.from(octets));
+  } catch {
+    return undefined;
+  }
+}
