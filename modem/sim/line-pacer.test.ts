@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytesUtf8, utf8Bytes } from '../../base/bytes.ts';
-import { createVirtualClock, realClock, spinClock, type Clock } from '../../base/clock.ts';
+import { createVirtualClock, type Clock } from '../../base/clock.ts';
 import { createLinkPair, type ByteLink } from '../byte-link.ts';
 import { createLinePacer, openSimLine, type SimLine } from './line-pacer.ts';
 
@@ -70,21 +70,6 @@ test('by the clock it takes the same', async () => {
   const clock = createVirtualClock();
   await clock.settle(run(clock, 'timed', 9600, 120, 10));
   assert.equal((clock.now() / 10).toFixed(1), '302.1');
-});
-
-test('on the spinning clock a real exchange is exact to a percent', async () => {
-  const [link, peer] = createLinkPair();
-  const line = openSimLine(peer, spinClock, { mode: 'timed', baudRate: 115200 });
-  void answerLines(line);
-  let best = Number.POSITIVE_INFINITY;
-  // The best of some, since other programs use this machine too.
-  for (let i = 0; i < 8; i++) {
-    const started = realClock.now();
-    await exchange(link, commandOf(255));
-    best = Math.min(best, realClock.now() - started);
-  }
-  assert.ok(Math.abs(best / 48.61 - 1) < 0.01, `${best} ms`);
-  await line.close();
 });
 
 test('an echo that starts with the first octet costs one octet, after the line it doubles the way', async () => {
