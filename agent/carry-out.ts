@@ -45,6 +45,8 @@ export type CarryOutContext = {
     options: StepOptions,
   ) => Promise<Uint8Array>;
   readonly progress: (phase: 'transfer' | 'install' | 'switch', done: number, total: number) => void;
+  /** The device's own bound on the wait for a connectivity verdict. */
+  readonly deadlineMs: number;
   /** Puts the mark into the journal before a script goes to the card. */
   readonly begin: (deadline?: number) => Promise<void>;
 };
@@ -195,7 +197,7 @@ async function enable(
   options: StepOptions,
 ): Promise<Event> {
   const started = context.clock.now();
-  const deadline = effect.deadline ?? deadlineFrom(context.clock, command.deadlineMs);
+  const deadline = effect.deadline ?? verdictDeadline(context, command);
   if (!effect.begun) await context.begin(deadline);
   let run: ScriptRun | undefined;
   if (!effect.begun || (await enabledIccid(context, options)) !== command.iccid) {
@@ -232,6 +234,10 @@ async function enable(
   });
 }
 
+function verdictDeadline(context: CarryOutContext, command: DownOf<'script'>): number {
+  return deadlineFrom(context.clock, Math.min(command.deadlineMs, context.deadlineMs));
+}
+
 function seen(found: Connectivity): Pick<Report, 'enabledIccid' | 'registration'> {
   return {
     ...(found.iccid === undefined ? {} : { enabledIccid: found.iccid }),
@@ -248,12 +254,7 @@ async function goBack(
   if (rollback === undefined) return undefined;
   const run = await onIsdR(context, options, (channel) => playScript(channel, rollback, options));
   if (!isSuccess(run.lastSw)) return undefined;
-  const found = await awaitConnectivity(
-    context.probe,
-    undefined,
-    deadlineFrom(context.clock, command.deadlineMs),
-    options,
-  );
+  const found = await awaitConnectivity(context.probe, undefined, verdictDeadline(context, command), options);
   return { run, found };
 }
 

@@ -74,6 +74,12 @@ export async function openJournal(path: string): Promise<Journal> {
   };
 }
 
+/** The last whole record of a journal, without changing the file: for a look beside a running agent. */
+export async function readLastRecord(path: string): Promise<Uint8Array | undefined> {
+  const found = await readIfThere(path);
+  return found === undefined ? undefined : scan(found, path).records.at(-1);
+}
+
 function frame(record: Uint8Array): Uint8Array {
   return concat(uintBytes(record.length, 4), uintBytes(crc32(record), 4), record);
 }

@@ -1,30 +1,55 @@
-// The device port over a real or simulated modem.
+// The agent's Device on a modem: one card, its registration as 27.007 numbers, and the ways to make the modem look again.
+import { isAgentError } from '../base/errors.ts';
+import type { Card, CardChannel } from '../codec/card.ts';
+import type { Iccid } from '../codec/ids.ts';
 import type { Modem } from '../modem/modem.ts';
+import { registrationNumber } from '../modem/registration.ts';
 import type { Device } from './device.ts';
 
-/** +CEREG's <stat> (3GPP TS 27.007, 10.1.22) for what the modem module says in words. */
-const STAT = { registeredHome: 1, registeredRoaming: 5, notRegistered: 0 } as const;
-
-/** Reads the IMEI once; everything else is asked of the modem each time. */
-export async function createModemDevice(modem: Modem): Promise<Device> {
-  const imei = await modem.imei();
+/** `onApdu` is told of every command that goes to the card. */
+export async function openModemDevice(modem: Modem, onApdu: () => void): Promise<Device> {
   return {
-    imei,
-    card: () => modem.openCard(),
-    readIccid: () => modem.readIccid(),
+    imei: await modem.imei(),
+    card: async () => countedCard(await modem.openCard(), onApdu),
+    readIccid: (): Promise<Iccid | undefined> => modem.readIccid(),
     async registration() {
-      const { registered, roaming } = await modem.registration();
-      if (!registered) return { stat: STAT.notRegistered };
-      const { name } = await modem.operator();
-      const stat = roaming ? STAT.registeredRoaming : STAT.registeredHome;
-      return name === undefined ? { stat } : { stat, plmn: name };
+      const { status } = await modem.registration();
+      const plmn = await modem.operator().catch((error: unknown) => {
+        // Which network it is matters less than that there is one.
+        if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER')) throw error;
+        return {};
+      });
+      const name = 'name' in plmn ? plmn.name : undefined;
+      return { stat: registrationNumber(status), ...(name === undefined ? {} : { plmn: name.slice(0, 32) }) };
     },
-    /** Radio off and on first, then a restart of the modem: each makes it read the card anew. */
     async refreshCard(attempt) {
-      if (attempt > 1) return modem.restart();
+      if (attempt > 1) {
+        await modem.restart();
+        return;
+      }
       await modem.setRadio(false);
       await modem.setRadio(true);
-      return undefined;
     },
+  };
+}
+
+function countedCard(card: Card, onApdu: () => void): Card {
+  const counted = <C extends Pick<CardChannel, 'transmit'>>(channel: C): C['transmit'] => {
+    return (command, options) => {
+      onApdu();
+      return channel.transmit(command, options);
+    };
+  };
+  return {
+    async openChannel(aid, options) {
+      const channel = await card.openChannel(aid, options);
+      return {
+        selectResponse: channel.selectResponse,
+        transmit: counted(channel),
+        close: () => channel.close(),
+      };
+    },
+    basic: { transmit: counted(card.basic) },
+    close: () => card.close(),
   };
 }

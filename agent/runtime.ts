@@ -40,6 +40,10 @@ export type RuntimeOptions = {
   /** The MNO that a card without an operational profile asks for one. */
   readonly activationMno?: string;
   readonly maxBlockSize?: number;
+  /** The most time that a new profile has for its connectivity verdict, whatever the operator allows. */
+  readonly deadlineMs?: number;
+  /** Told of every state, the first one at the start. */
+  readonly onState?: (state: State) => void;
 };
 
 const HANDLED_KEPT = 128;
@@ -59,10 +63,12 @@ export async function runAgent(
   const cardLock = createLock();
   const journalLock = createLock();
   let changed = (): void => {};
+  options.onState?.(durable.state);
 
   const keep = async (next: Durable, why: string): Promise<void> => {
     await journal.append(encodeDurable(next));
     durable = next;
+    options.onState?.(next.state);
     log.write('info', 'agent.state', next.state.at, { why, ...orderFields(next.state) });
     changed();
   };
@@ -157,6 +163,7 @@ export async function runAgent(
     log,
     download: options.download,
     progress: options.progress,
+    deadlineMs: options.deadlineMs ?? Number.POSITIVE_INFINITY,
     probe: {
       device,
       clock,

@@ -20,6 +20,11 @@ const STATUS = [
 
 export type RegistrationStatus = (typeof STATUS)[number];
 
+/** The `<stat>` that a status stands for. */
+export function registrationNumber(status: RegistrationStatus): number {
+  return STATUS.indexOf(status);
+}
+
 /** One domain's registration. Area and cell are upper-case hex as the modem wrote them. */
 export type DomainRegistration = {
   readonly status: RegistrationStatus;

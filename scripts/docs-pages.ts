@@ -29,6 +29,32 @@ export function errorsPage(
   );
 }
 
+/** docs/exit-codes.md: how the programs end. */
+export function exitCodesPage(
+  rows: readonly {
+    readonly exit: number;
+    readonly text: string;
+    readonly advice: string;
+    readonly codes: readonly string[];
+  }[],
+): string {
+  const lines = rows.map(({ exit, text, advice, codes }) => {
+    const from = codes.map((code) => `\`${code}\``).join(' ');
+    return `| ${exit} | ${cell(text)} | ${cell(advice)} | ${from} |`;
+  });
+  return page(
+    '# Exit codes of euicc-agent',
+    GENERATED,
+    [
+      'Each failure is one line on stderr, what happened and what to do, and one of these codes.',
+      'The state stays good: started again, the agent goes on where it ended. After 2, 10 and 13 a person must look first.',
+    ].join('\n'),
+    ['| code | meaning | what to do | from ([errors](errors.md)) |', '|---|---|---|---|', ...lines].join(
+      '\n',
+    ),
+  );
+}
+
 /** docs/configuration.md: every key of each program. */
 export function configurationPage(tables: readonly Table[]): string {
   return page(

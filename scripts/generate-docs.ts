@@ -1,13 +1,15 @@
 // Writes the generated pages of docs/; with --check it only compares and fails where one is out of date.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EXIT_CODES } from '../agent/exit-codes.ts';
 import { ERRORS } from '../base/errors.ts';
 import { agentTable } from '../config/agent.ts';
-import { configurationPage, errorsPage, exampleFile, exampleName } from './docs-pages.ts';
+import { configurationPage, errorsPage, exitCodesPage, exampleFile, exampleName } from './docs-pages.ts';
 
 const DOCS = join(import.meta.dirname, '..', '..', 'docs');
 const PAGES: Readonly<Record<string, string>> = {
   'errors.md': errorsPage(ERRORS),
+  'exit-codes.md': exitCodesPage(EXIT_CODES),
   'configuration.md': configurationPage([agentTable]),
   [exampleName(agentTable)]: exampleFile(agentTable),
 };

@@ -1,0 +1,103 @@
+// The commands that only look: eid, profiles, at and apdu, over the modem's port while no agent holds it.
+import { fromHex, toHex } from '../base/bytes.ts';
+import { realClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { decodeCommandApdu, encodeResponseApdu, swText } from '../codec/apdu.ts';
+import { encodeAid, parseAid } from '../codec/ids.ts';
+import { openModem, type Modem } from '../modem/modem.ts';
+import { openSerialLink } from '../modem/serial-link.ts';
+import { getEid, listProfiles, type ProfileEntry, withIsdR } from './card-operations.ts';
+
+/** Where the modem is, from the configuration or the command line. */
+export type ModemAddress = {
+  readonly port: string;
+  readonly baudRate: number;
+  readonly access: 'auto' | 'csim' | 'cgla';
+};
+
+async function withModem<T>(address: ModemAddress, work: (modem: Modem) => Promise<T>): Promise<T> {
+  const { port, baudRate, access } = address;
+  const modem = await openModem({
+    openLink: () => openSerialLink({ path: port, baudRate, clock: realClock }),
+    clock: realClock,
+    log: silentLog,
+    cardMemory: access === 'auto' ? {} : { way: access },
+  });
+  try {
+    return await work(modem);
+  } finally {
+    await modem.close();
+  }
+}
+
+export function readEid(address: ModemAddress): Promise<string> {
+  return withModem(address, async (modem) =>
+    withIsdR(await modem.openCard(), {}, (channel) => getEid(channel)),
+  );
+}
+
+export function readProfiles(address: ModemAddress): Promise<readonly ProfileEntry[]> {
+  return withModem(address, async (modem) =>
+    withIsdR(await modem.openCard(), {}, (channel) => listProfiles(channel)),
+  );
+}
+
+export function profilesText(profiles: readonly ProfileEntry[]): string {
+  if (profiles.length === 0) return 'no profiles';
+  return profiles
+    .map(({ iccid, enabled, profileClass, name }) =>
+      `${iccid.padEnd(22)}${(enabled ? 'enabled' : 'disabled').padEnd(10)}${profileClass.padEnd(14)}${name ?? ''}`.trimEnd(),
+    )
+    .join('\n');
+}
+
+export type AtAnswer = { readonly command: string; readonly lines: readonly string[] };
+
+/** Sends each line in turn; ends with the error of the first that the modem refuses. `onAnswer` sees each answer as it comes. */
+export function sendAtCommands(
+  address: ModemAddress,
+  commands: readonly string[],
+  onAnswer: (answer: AtAnswer) => void,
+): Promise<void> {
+  return withModem(address, async (modem) => {
+    for (const command of commands) onAnswer({ command, lines: await modem.command(command) });
+  });
+}
+
+export type ApduAnswer = { readonly command: string; readonly data: string; readonly sw: string };
+
+/** Command APDUs in hex, checked before the port is opened. Throws `HEX_INVALID` or `APDU_INVALID`. */
+export function parseApdus(texts: readonly string[]): readonly Uint8Array[] {
+  return texts.map((text) => {
+    const command = fromHex(text.replaceAll(/[\s:]/g, ''));
+    decodeCommandApdu(command);
+    return command;
+  });
+}
+
+/** Sends commands on the basic channel, or on a channel of their own to the application `aid` (hex). */
+export function sendApdus(
+  address: ModemAddress,
+  commands: readonly Uint8Array[],
+  aid: string | undefined,
+  onAnswer: (answer: ApduAnswer) => void,
+): Promise<void> {
+  const application = aid === undefined ? undefined : encodeAid(parseAid(aid));
+  return withModem(address, async (modem) => {
+    const card = await modem.openCard();
+    const channel = application === undefined ? undefined : await card.openChannel(application);
+    try {
+      for (const command of commands) {
+        const response = await (channel ?? card.basic).transmit(command);
+        onAnswer({ command: toHex(command), data: toHex(response.data), sw: swText(response.sw) });
+      }
+    } finally {
+      await channel?.close();
+    }
+  });
+}
+
+/** Data and status word as one run of hex, the way traces show them. */
+export function apduText({ data, sw }: ApduAnswer): string {
+  return toHex(encodeResponseApdu({ data: fromHex(data), sw: Number.parseInt(sw, 16) }));
+}

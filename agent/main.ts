@@ -1,0 +1,219 @@
+#!/usr/bin/env node
+// The device agent's command line: the only place that knows arguments, files, signals and exit codes.
+import { openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { realClock } from '../base/clock.ts';
+import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
+import { createLog } from '../base/log.ts';
+import { systemRandom } from '../base/random.ts';
+import { type AgentConfig, loadAgentConfig } from '../config/agent.ts';
+import { EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, exitRowOf } from './exit-codes.ts';
+import {
+  apduText,
+  type ModemAddress,
+  parseApdus,
+  profilesText,
+  readEid,
+  readProfiles,
+  sendApdus,
+  sendAtCommands,
+} from './inspect.ts';
+import { run } from './run.ts';
+import { readStatus, statusText } from './status.ts';
+
+type ConfigOptions = { readonly config?: string; readonly set?: Readonly<Record<string, string>> };
+type PortOptions = ConfigOptions & { readonly port?: string; readonly baud?: number };
+type Output = { readonly json?: true };
+
+/** Set to anything: a fault of the program is shown with its stack. */
+const DEBUG = 'EUICC_AGENT_DEBUG';
+
+/** How long a clean end may take once a signal came. */
+const SHUTDOWN_MS = 15_000;
+
+function configOf(options: ConfigOptions): AgentConfig {
+  const given = Object.keys(process.env).some((name) => name.startsWith('EUICC_AGENT_') && name !== DEBUG);
+  if (options.config === undefined && options.set === undefined && !given) {
+    throw new AgentError('CONFIG_INVALID', { faults: '\n  there is none: give --config FILE' });
+  }
+  return loadAgentConfig(options.config, process.env, options.set ?? {});
+}
+
+/** `--port` alone is enough for a look at a modem; else the configuration says where it is. */
+function addressOf(options: PortOptions): ModemAddress {
+  if (options.port !== undefined && options.config === undefined) {
+    return { port: options.port, baudRate: options.baud ?? 115_200, access: 'auto' };
+  }
+  const { modem } = configOf(options);
+  return { ...modem, port: options.port ?? modem.port, baudRate: options.baud ?? modem.baudRate };
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function openOutput(file: string | undefined): (line: string) => void {
+  if (file === undefined) return (line) => void process.stderr.write(`${line}\n`);
+  try {
+    const descriptor = openSync(file, 'a', 0o600);
+    return (line) => void writeSync(descriptor, `${line}\n`);
+  } catch (thrown) {
+    const why = errorOf(thrown).message;
+    throw new AgentError('CONFIG_INVALID', { faults: `\n  log.file: ${why}` }, { cause: thrown });
+  }
+}
+
+async function runCommand(options: ConfigOptions): Promise<void> {
+  const config = configOf(options);
+  const log = createLog({ clock: realClock, level: config.log.level, out: openOutput(config.log.file) });
+  const stop = new AbortController();
+  let giveUp = (): void => {};
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      log.write('info', 'agent', 'stopping', { signal: name });
+      if (!stop.signal.aborted) giveUp = realClock.schedule(SHUTDOWN_MS, () => process.exit(EXIT_INTERNAL));
+      stop.abort();
+    });
+  }
+  try {
+    await run({ config, clock: realClock, random: systemRandom, log, signal: stop.signal });
+  } catch (thrown) {
+    if (!stop.signal.aborted) {
+      const error = errorOf(thrown);
+      log.write('error', 'agent', 'ended', { why: error.message });
+      throw error;
+    }
+    log.write('debug', 'agent', 'ended by the signal', { why: errorOf(thrown).message });
+  } finally {
+    giveUp();
+  }
+  log.write('info', 'agent', 'stopped');
+}
+
+function setting(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, key, value] = /^([\w.]+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined) throw new InvalidArgumentError('Expected KEY=VALUE.');
+  return { ...before, [key]: value };
+}
+
+function baud(text: string): number {
+  const rate = Number(text);
+  if (!Number.isInteger(rate) || rate < 300 || rate > 4_000_000)
+    throw new InvalidArgumentError('Expected 300 to 4000000.');
+  return rate;
+}
+
+function version(): string {
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8');
+  return String((JSON.parse(text) as { readonly version?: unknown }).version);
+}
+
+function buildProgram(): Command {
+  const program = new Command('euicc-agent')
+    .description('Gives a device its operator profile over the air, and changes the operator later.')
+    .version(version())
+    .showHelpAfterError('See euicc-agent --help.')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'euicc-agent: ')) });
+  const command = (name: string, text: string): Command => {
+    const made = program
+      .command(name)
+      .description(text)
+      .option('--config <file>', 'the configuration (JSON)');
+    return made.option(
+      '--set <key=value>',
+      'one setting, over file and environment; may be repeated',
+      setting,
+    );
+  };
+  const looking = (name: string, text: string): Command =>
+    command(name, text)
+      .option('--port <path>', 'the serial port; enough without a configuration')
+      .option('--baud <rate>', 'its rate in bits per second', baud);
+  const json = ['--json', 'print JSON'] as const;
+
+  command('run', 'work as an agent until SIGINT or SIGTERM; the log goes to stderr as JSON lines').action(
+    (options: ConfigOptions) => runCommand(options),
+  );
+  command('status', 'what the agent is doing, also while it runs')
+    .option(...json)
+    .action(async (options: ConfigOptions & Output) => {
+      const status = await readStatus(configOf(options).state.dir);
+      print(options.json === true ? JSON.stringify(status) : statusText(status));
+    });
+  looking('eid', 'read the EID from the eUICC')
+    .option(...json)
+    .action(async (options: PortOptions & Output) => {
+      const eid = await readEid(addressOf(options));
+      print(options.json === true ? JSON.stringify({ eid }) : eid);
+    });
+  looking('profiles', 'list the profiles on the eUICC')
+    .option(...json)
+    .action(async (options: PortOptions & Output) => {
+      const profiles = await readProfiles(addressOf(options));
+      print(options.json === true ? JSON.stringify({ profiles }) : profilesText(profiles));
+    });
+  looking('at', 'send AT commands to the modem')
+    .argument('<command...>', 'command lines, such as AT+CSQ')
+    .option(...json)
+    .action(async (commands: string[], options: PortOptions & Output) => {
+      const wrong = commands.find((line) => !/^at[\x20-\x7E]*$/i.test(line));
+      if (wrong !== undefined)
+        program.error(
+          `euicc-agent: '${wrong}' is no AT command line: it begins with AT and is printable ASCII`,
+          { exitCode: EXIT_USAGE },
+        );
+      await sendAtCommands(addressOf(options), commands, (answer) => {
+        if (options.json === true) print(JSON.stringify(answer));
+        else for (const line of [...answer.lines, 'OK']) print(line);
+      });
+    });
+  looking('apdu', 'send command APDUs to the card')
+    .argument('<hex...>', 'command APDUs in hex')
+    .option('--aid <hex>', 'send them to this application, on a channel of its own')
+    .option(...json)
+    .action(async (texts: string[], options: PortOptions & Output & { readonly aid?: string }) => {
+      const commands = parseApdus(texts);
+      await sendApdus(addressOf(options), commands, options.aid, (answer) => {
+        print(options.json === true ? JSON.stringify(answer) : apduText(answer));
+      });
+    });
+  return program;
+}
+
+/** One line (one a fault for a configuration), what to do, and the exit code. Never a stack trace but for faults of ours. */
+function report(thrown: unknown): number {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+  const row = isAgentError(thrown) ? exitRowOf(thrown) : undefined;
+  if (row === undefined || !isAgentError(thrown)) {
+    process.stderr.write(`euicc-agent: fault of the program: ${errorOf(thrown).message}\n`);
+    if (process.env[DEBUG] !== undefined) process.stderr.write(`${errorOf(thrown).stack ?? ''}\n`);
+    return EXIT_INTERNAL;
+  }
+  const { faults, do: ownAdvice, ...data } = thrown.data;
+  if (thrown.code === 'CONFIG_INVALID' && typeof faults === 'string') {
+    const lines = faults.trim().split(/\n\s*/);
+    // A file that cannot be read makes every key missing: only the cause is worth a line.
+    const shown = lines[0]?.startsWith('/') === true ? lines.slice(0, 1) : lines;
+    for (const line of shown) process.stderr.write(`euicc-agent: configuration: ${line}\n`);
+    return row.exit;
+  }
+  const { message } = new AgentError(thrown.code, data);
+  process.stderr.write(
+    `euicc-agent: ${message.replaceAll(/\s+/g, ' ')}; ${String(ownAdvice ?? row.advice)}\n`,
+  );
+  return row.exit;
+}
+
+// A reader that went away, as in `| head`, is no fault.
+process.stdout.on('error', (error: Error & { readonly code?: string }) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT_OK);
+});
+
+try {
+  await buildProgram().parseAsync();
+} catch (thrown) {
+  process.exitCode = report(thrown);
+}

@@ -1,0 +1,226 @@
+// `euicc-agent run`: puts the parts together, holds the state folder, and ends cleanly.
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '../base/clock.ts';
+import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
+import { createLock } from '../base/lock.ts';
+import { type Log, Secret } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { AgentConfig } from '../config/agent.ts';
+import { createNobleEc } from '../crypto/ec-noble.ts';
+import { openModem, type Modem } from '../modem/modem.ts';
+import { openSerialLink } from '../modem/serial-link.ts';
+import type { BrokerTls } from '../transport/broker-socket.ts';
+import { createMessageOpener, operatorKey, type OperatorKey } from '../transport/envelope.ts';
+import { openMqttLink } from '../transport/mqtt-link.ts';
+import { getEid, withIsdR } from './card-operations.ts';
+import { certificateDer } from './certificate-file.ts';
+import { isRegistered } from './device.ts';
+import { createDownloads } from './downloads.ts';
+import { createFigures, type Figures } from './figures.ts';
+import { firstConnection } from './first-connection.ts';
+import { type Journal, openJournal } from './journal.ts';
+import { openModemDevice } from './modem-device.ts';
+import { runAgent } from './runtime.ts';
+import { decodeDurable, encodeDurable } from './state-codec.ts';
+import {
+  journalPath,
+  readDeviceRecord,
+  readModemRecord,
+  transfersPath,
+  writeDeviceRecord,
+  writeModemRecord,
+} from './state-folder.ts';
+import { acquireStateLock } from './state-lock.ts';
+
+export type RunOptions = {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+};
+
+const PROGRESS_EVERY_MS = 100;
+
+/** Runs until the signal fires. Rejects for what a person must mend; the state stays good in either case. */
+export async function run(options: RunOptions): Promise<void> {
+  const { config, clock, random, log, signal } = options;
+  const operators = await loadOperators(config);
+  const tls = await loadTls(config);
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const lock = await acquireStateLock(config.state.dir);
+    closers.push(() => lock.release());
+    const journal = await openStateJournal(config.state.dir);
+    closers.push(() => journal.close());
+    if (journal.droppedBytes > 0) {
+      log.write('warn', 'agent.journal', 'torn record dropped', { octets: journal.droppedBytes });
+    }
+    const figures = createFigures(clock, log);
+    const modem = await openConfiguredModem(options, figures);
+    closers.push(() => modem.close());
+    const device = await openModemDevice(modem, () => figures.countApdu());
+    const eid = await withIsdR(await device.card(), { signal }, (channel) => getEid(channel, { signal }));
+    await keepToOneCard(config.state.dir, journal, { eid, imei: device.imei }, log);
+    const link = openMqttLink({
+      url: config.broker.url,
+      clientId: config.broker.clientId ?? `euicc-agent-${eid}`,
+      keepaliveSeconds: config.broker.keepaliveSeconds,
+      clock,
+      random,
+      log,
+      tls,
+    });
+    closers.push(() => link.close());
+    const progress = throttledProgress(clock, log);
+    const downloads = createDownloads({
+      folder: transfersPath(config.state.dir),
+      eid,
+      link,
+      clock,
+      random,
+      log,
+      windowBytes: config.transfer.windowBytes,
+      blockTimeoutMs: config.transfer.blockTimeoutMs,
+      onProgress: (done, total) => progress('transfer', done, total),
+      onDone: (done) => figures.transferred(done),
+    });
+    const opener = createMessageOpener({ ec: createNobleEc(random), eid, operators });
+    const { mno } = config.activation;
+    const busy = journal.last !== undefined && decodeDurable(journal.last).state.at !== 'idle';
+    log.write('info', 'agent', 'ready', { eid, imei: device.imei, busy });
+    const running = runAgent(
+      {
+        eid,
+        device,
+        link,
+        journal,
+        clock,
+        random,
+        log,
+        openCommand: (topic, payload) => opener.open(topic, payload),
+        takeBlock: (topic, payload) => downloads.takeBlock(topic, payload),
+        download: (order, manifest, how) => downloads.download(order, manifest, how),
+        transferStop: (stop) => downloads.transferStop(stop),
+        progress,
+        operatorAt: (address) => config.operators.find((operator) => operator.address === address)?.name,
+        deadlineMs: config.connectivity.deadlineSeconds * 1000,
+        onState(state) {
+          figures.entered(state);
+          if (state.at === 'idle') void downloads.clear();
+        },
+        ...(mno === undefined ? {} : { activationMno: mno }),
+      },
+      { signal },
+    );
+    closers.push(async () => downloads.close());
+    // A device with work in hand must go on without a broker; only an idle one may say that its settings are wrong.
+    const hasNetwork = async (): Promise<boolean> => isRegistered(await device.registration());
+    const connected = busy ? Promise.resolve() : firstConnection(link, clock, hasNetwork, { signal });
+    await Promise.race([running, connected.then(() => running)]);
+  } finally {
+    for (const close of closers.toReversed()) {
+      await close().catch((error: unknown) => {
+        log.write('debug', 'agent', 'closing failed', { why: errorOf(error).message });
+      });
+    }
+  }
+}
+
+/** Lines that a program can draw a bar from: at most ten a second, the last one always. */
+function throttledProgress(clock: Clock, log: Log): (phase: string, done: number, total: number) => void {
+  let last = { phase: '', at: Number.NEGATIVE_INFINITY };
+  return (phase, done, total) => {
+    if (phase === last.phase && done < total && clock.now() - last.at < PROGRESS_EVERY_MS) return;
+    last = { phase, at: clock.now() };
+    log.write('info', 'agent.progress', 'progress', { phase, done, total });
+  };
+}
+
+async function openConfiguredModem(options: RunOptions, figures: Figures): Promise<Modem> {
+  const { config, clock, log } = options;
+  const { port, baudRate, access } = config.modem;
+  const folder = config.state.dir;
+  const kept = await readModemRecord(folder);
+  let record = kept;
+  const writing = createLock();
+  const keep = (change: typeof kept): void => {
+    record = { ...record, ...change };
+    const next = record;
+    writing
+      .run(() => writeModemRecord(folder, next))
+      .catch((error: unknown) => {
+        log.write('warn', 'agent', 'what was learned of the modem is not kept', {
+          why: errorOf(error).message,
+        });
+      });
+  };
+  return openModem({
+    openLink: async () => figures.countLink(await openSerialLink({ path: port, baudRate, clock })),
+    clock,
+    log,
+    cardMemory: access === 'auto' ? (kept.card ?? {}) : { ...kept.card, way: access },
+    onCardLearned: (card) => keep({ card }),
+    leftOpen: kept.openSessions ?? [],
+    onOpenSessions: (openSessions) => keep({ openSessions }),
+  });
+}
+
+/** Another card in the device ends the procedure that was meant for the first: it must never receive it. */
+async function keepToOneCard(
+  folder: string,
+  journal: Journal,
+  found: {
+    readonly eid: Parameters<typeof writeDeviceRecord>[1]['eid'];
+    readonly imei: Parameters<typeof writeDeviceRecord>[1]['imei'];
+  },
+  log: Log,
+): Promise<void> {
+  const before = await readDeviceRecord(folder);
+  if (before !== undefined && before.eid !== found.eid && journal.last !== undefined) {
+    const { handled } = decodeDurable(journal.last);
+    await journal.append(encodeDurable({ state: { at: 'idle' }, handled }));
+    log.write('warn', 'agent', 'another card: the procedure of the last one is dropped', {
+      eid: found.eid,
+      before: before.eid,
+    });
+  }
+  await writeDeviceRecord(folder, found);
+}
+
+async function openStateJournal(folder: string): Promise<Journal> {
+  try {
+    return await openJournal(journalPath(folder));
+  } catch (thrown) {
+    if (isAgentError(thrown)) throw thrown;
+    const error = errorOf(thrown);
+    throw new AgentError('STATE_FAILED', { path: folder, why: error.message }, { cause: thrown });
+  }
+}
+
+async function loadOperators(config: AgentConfig): Promise<OperatorKey[]> {
+  const keys: OperatorKey[] = [];
+  for (const { name, certificateFile } of config.operators) {
+    keys.push(operatorKey(name, certificateDer(certificateFile, await readConfigured(certificateFile))));
+  }
+  return keys;
+}
+
+async function loadTls(config: AgentConfig): Promise<BrokerTls> {
+  const { caFile, certFile, keyFile } = config.broker;
+  const text = async (path: string): Promise<string> => new TextDecoder().decode(await readConfigured(path));
+  return {
+    ...(caFile === undefined ? {} : { ca: await text(caFile) }),
+    ...(certFile === undefined ? {} : { certificate: await text(certFile) }),
+    ...(keyFile === undefined ? {} : { privateKey: new Secret(await text(keyFile)) }),
+  };
+}
+
+async function readConfigured(path: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (thrown) {
+    const error = errorOf(thrown);
+    throw new AgentError('CONFIG_INVALID', { faults: `\n  ${path}: ${error.message}` }, { cause: thrown });
+  }
+}

@@ -1,0 +1,91 @@
+// `euicc-agent status`: what the state folder says, read beside a running agent without touching anything.
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toHex } from '../base/bytes.ts';
+import { readLastRecord } from './journal.ts';
+import type { State } from './machine.ts';
+import { decodeDurable } from './state-codec.ts';
+import { journalPath, readDeviceRecord, transfersPath } from './state-folder.ts';
+import { isStateLocked } from './state-lock.ts';
+
+export type Status = {
+  readonly running: boolean;
+  /** Of the last start; absent before the first. */
+  readonly eid?: string;
+  readonly imei?: string;
+  readonly state: State['at'];
+  readonly procedure?: {
+    readonly mno: string;
+    readonly kind: string;
+    readonly transaction: string;
+    /** The message that waits for the operator, or the command that is being carried out. */
+    readonly step?: string;
+    readonly delivered?: boolean;
+    /** Whether a script may have reached the card already. */
+    readonly begun?: boolean;
+    /** ISO 8601: when the wait for connectivity ends. */
+    readonly deadline?: string;
+  };
+  /** Room taken by a transfer under way or waiting for its installation, in octets. */
+  readonly transferBytes?: number;
+};
+
+export async function readStatus(folder: string): Promise<Status> {
+  const last = await readLastRecord(journalPath(folder));
+  const state: State = last === undefined ? { at: 'idle' } : decodeDurable(last).state;
+  const device = await readDeviceRecord(folder);
+  const transferBytes = await transferSize(folder);
+  return {
+    running: await isStateLocked(folder),
+    ...device,
+    state: state.at,
+    ...(state.at === 'idle' ? {} : { procedure: procedureOf(state) }),
+    ...(transferBytes === 0 ? {} : { transferBytes }),
+  };
+}
+
+function procedureOf(state: Exclude<State, { at: 'idle' }>): NonNullable<Status['procedure']> {
+  const { mno, kind, transaction } = state.order;
+  const order = { mno, kind, transaction: toHex(transaction) };
+  if (state.at === 'requesting') return order;
+  if (state.at === 'awaiting') return { ...order, step: state.message.is, delivered: state.delivered };
+  return {
+    ...order,
+    step: state.command.is === 'script' ? state.command.purpose : state.command.is,
+    begun: state.begun,
+    ...(state.deadline === undefined ? {} : { deadline: new Date(state.deadline).toISOString() }),
+  };
+}
+
+async function transferSize(folder: string): Promise<number> {
+  let octets = 0;
+  for (const name of await readdir(transfersPath(folder)).catch(() => [])) {
+    const found = await stat(join(transfersPath(folder), name)).catch(() => undefined);
+    octets += found?.size ?? 0;
+  }
+  return octets;
+}
+
+export function statusText(status: Status): string {
+  const { procedure } = status;
+  const lines = [
+    ['agent', status.running ? 'running' : 'not running'],
+    ['EID', status.eid ?? 'not known yet'],
+    ['IMEI', status.imei ?? 'not known yet'],
+    ['state', status.state],
+  ];
+  if (procedure !== undefined) {
+    lines.push(
+      ['procedure', `${procedure.kind} with ${procedure.mno}`],
+      ['transaction', procedure.transaction],
+    );
+    if (procedure.step !== undefined) {
+      const heard = procedure.delivered === true ? ', the operator has it' : '';
+      const begun = procedure.begun === true ? ', begun on the card' : '';
+      lines.push(['step', `${procedure.step}${heard}${begun}`]);
+    }
+    if (procedure.deadline !== undefined) lines.push(['deadline', procedure.deadline]);
+  }
+  if (status.transferBytes !== undefined) lines.push(['transfer', `${status.transferBytes} octets on disk`]);
+  return lines.map(([name = '', value = '']) => `${name.padEnd(12)}${value}`).join('\n');
+}
