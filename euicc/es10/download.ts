@@ -1,0 +1,108 @@
+// AuthenticateServer, PrepareDownload, CancelSession, and the card around a LoadBoundProfilePackage (SGP.22 5.7.5, 5.7.6,
+// 5.7.13, 5.7.14, 2.9.2).
+import { equalBytes } from '../../base/bytes.ts';
+import { Secret } from '../../base/log.ts';
+import { RulesAuthorisationTable } from '../../codec/rsp/configuration.ts';
+import type { TypeOf } from '../../codec/tlv-table.ts';
+import type { EcKeyPair } from '../../crypto/ec.ts';
+import type { ProfileMetadata } from '../profiles.ts';
+import { otKeysCell, type OtKeyRecord } from '../records.ts';
+import { type BppLoader, createBppLoader, type InstallationHost } from '../rsp/bound-profile-package.ts';
+import type { PreparedSession } from '../rsp/session.ts';
+import type { State } from '../state.ts';
+import type { Es10, Es10Function } from './functions.ts';
+
+const MAX_OT_KEYS = 4;
+
+/** A one-time key that an earlier, unfinished download from this SM-DP+ used. */
+export function findOtKey(state: State, smdpOid: string, publicKey: Uint8Array): EcKeyPair | undefined {
+  const found = state
+    .read(otKeysCell)
+    .find((held) => held.smdpOid === smdpOid && equalBytes(held.publicKey, publicKey));
+  return found === undefined
+    ? undefined
+    : { curve: found.curve, privateKey: new Secret(found.privateKey), publicKey: found.publicKey };
+}
+
+/** Keeps the newest keys; an SM-DP+ that comes back later than that gets a new one. */
+export function keepOtKey(state: State, smdpOid: string, pair: EcKeyPair): void {
+  const record: OtKeyRecord = {
+    smdpOid,
+    curve: pair.curve,
+    privateKey: pair.privateKey.reveal(),
+    publicKey: pair.publicKey,
+  };
+  state.write(otKeysCell, [...state.read(otKeysCell), record].slice(-MAX_OT_KEYS));
+}
+
+function dropOtKey(state: State, { publicKey }: EcKeyPair): void {
+  const held = state.read(otKeysCell);
+  const left = held.filter((key) => !equalBytes(key.publicKey, publicKey));
+  if (left.length !== held.length) state.write(otKeysCell, left);
+}
+
+type RuleRow = TypeOf<typeof RulesAuthorisationTable>[number];
+type Operator = RuleRow['allowedOperators'][number];
+
+const WILDCARD_NIBBLE = 0x0e;
+
+/** MCC and MNC match where the table says E for any digit (SGP.22 2.9.2.3); group identifiers where it names them. */
+function covers(allowed: Operator, owner: Operator): boolean {
+  const digit = (pattern: number, value: number): boolean => pattern === WILDCARD_NIBBLE || pattern === value;
+  const mccMnc = allowed.mccMnc.every((octet, i) => {
+    const value = owner.mccMnc[i] ?? 0;
+    return digit(octet >> 4, value >> 4) && digit(octet & 0x0f, value & 0x0f);
+  });
+  const gid = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+    a === undefined || a.length === 0 || equalBytes(a, b ?? new Uint8Array(0));
+  return mccMnc && gid(allowed.gid1, owner.gid1) && gid(allowed.gid2, owner.gid2);
+}
+
+/** Whether the rules that a profile brings are ones its owner may set on this card. */
+function rulesAllowed(es10: Es10, { profileOwner, profilePolicyRules = [] }: ProfileMetadata): boolean {
+  const rules = profilePolicyRules.filter((rule) => rule !== 'pprUpdateControl');
+  if (rules.length === 0) return true;
+  if (profileOwner === undefined) return false;
+  // A profile that may not be disabled would shut out another that is there (2.9.1).
+  if (rules.includes('ppr1') && es10.profiles.list().some(({ profileClass }) => profileClass === 'operational')) {
+    return false;
+  }
+  const rat = RulesAuthorisationTable.decode(es10.record.rat);
+  return rules.every((rule) =>
+    rat.some(
+      ({ pprIds, allowedOperators }) =>
+        pprIds.includes(rule) && allowedOperators.some((allowed) => covers(allowed, profileOwner)),
+    ),
+  );
+}
+
+/** A loader for the prepared session, whose outcome is staged in the command's transaction. */
+export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
+  const { ec, identity, notifications, profiles, session, state } = es10;
+  const host: InstallationHost = {
+    iccidExists: (iccid) => profiles.find({ is: 'iccid', value: iccid }) !== undefined,
+    refuses(metadata) {
+      const { profileClass = 'operational' } = metadata;
+      if (profileClass.startsWith('code ')) return 'unsupportedProfileClass';
+      return rulesAllowed(es10, metadata) ? undefined : 'pprNotAllowed';
+    },
+    freeMemory: () => es10.freeMemory(),
+    next: () => ({ seqNumber: notifications.nextSeqNumber, isdPAid: profiles.nextAid() }),
+    commit: async ({ profileInstallationResult, serverAddress, installed }) => {
+      notifications.put(profileInstallationResult);
+      session.end();
+      if (installed === undefined) return;
+      const { ciPKId } = prepared.credential;
+      dropOtKey(state, prepared.euiccOtKey);
+      profiles.add({ metadata: installed.metadata, package: installed.upp, ciPKId, fieldLoaded: true });
+      notifications.add(ciPKId, installed.metadata, 'notificationInstall', serverAddress);
+    },
+  };
+  return createBppLoader({ ec, identity, session: prepared, host });
+}
+
+export const DOWNLOAD_FUNCTIONS: readonly Es10Function[] = [
+  { tag: 0xbf38, run: ({ session }, request) => session.authenticateServer(request) },
+  { tag: 0xbf21, run: ({ session }, request) => session.prepareDownload(request) },
+  { tag: 0xbf41, run: ({ session }, request) => session.cancelSession(request) },
+];

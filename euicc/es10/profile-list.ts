@@ -1,0 +1,90 @@
+// GetProfilesInfo and SetNickname (SGP.22 5.7.15, 5.7.21).
+import { isAgentError } from '../../base/errors.ts';
+import { SetNicknameRequest, SetNicknameResponse } from '../../codec/rsp/profile-management.ts';
+import {
+  ProfileInfo,
+  ProfileInfoListRequest,
+  ProfileInfoListResponse,
+} from '../../codec/rsp/profiles.ts';
+import type { TypeOf } from '../../codec/tlv-table.ts';
+import type { Profile } from '../profiles.ts';
+import type { Es10, Es10Function } from './functions.ts';
+
+type Info = TypeOf<typeof ProfileInfo>;
+type Member = keyof Info;
+
+/** The members by tag. */
+const MEMBER_OF_TAG: ReadonlyMap<number, Member> = new Map<number, Member>([
+  [0x5a, 'iccid'],
+  [0x4f, 'isdpAid'],
+  [0x9f70, 'profileState'],
+  [0x90, 'profileNickname'],
+  [0x91, 'serviceProviderName'],
+  [0x92, 'profileName'],
+  [0x93, 'iconType'],
+  [0x94, 'icon'],
+  [0x95, 'profileClass'],
+  [0xb6, 'notificationConfigurationInfo'],
+  [0xb7, 'profileOwner'],
+  [0xb8, 'dpProprietaryData'],
+  [0x99, 'profilePolicyRules'],
+  [0xbf22, 'serviceSpecificDataStoredInEuicc'],
+  [0x9f7b, 'ecallIndication'],
+  [0x9f67, 'fallbackAllowed'],
+]);
+
+/** What is told without a tag list. */
+const DEFAULT_TAGS: readonly number[] = [0x5a, 0x4f, 0x9f70, 0x90, 0x91, 0x92, 0x93, 0x94, 0x95];
+
+function infoOf({ record, metadata, profileClass, enabled }: Profile, tags: readonly number[]): Info {
+  const all: Info = {
+    ...metadata,
+    isdpAid: record.isdPAid,
+    profileState: enabled ? 'enabled' : 'disabled',
+    profileClass,
+    ...(record.nickname === undefined ? {} : { profileNickname: record.nickname }),
+    ...(record.dpProprietaryData === undefined ? {} : { dpProprietaryData: record.dpProprietaryData }),
+  };
+  const wanted = new Set<string | undefined>(tags.map((tag) => MEMBER_OF_TAG.get(tag)));
+  return Object.fromEntries(Object.entries(all).filter(([member]) => wanted.has(member))) as Info;
+}
+
+function getProfilesInfo({ profiles }: Es10, request: Uint8Array): Uint8Array {
+  let asked: TypeOf<typeof ProfileInfoListRequest>;
+  try {
+    asked = ProfileInfoListRequest.decode(request);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return ProfileInfoListResponse.encode({ is: 'profileInfoListError', value: 'incorrectInputValues' });
+  }
+  const { searchCriteria, tagList = DEFAULT_TAGS } = asked;
+  const found = profiles.list().filter(({ record, profileClass }) => {
+    switch (searchCriteria?.is) {
+      case 'iccid':
+        return record.iccid === searchCriteria.value;
+      case 'isdpAid':
+        return record.isdPAid === searchCriteria.value;
+      case 'profileClass':
+        return profileClass === searchCriteria.value;
+      case undefined:
+        return true;
+    }
+  });
+  return ProfileInfoListResponse.encode({
+    is: 'profileInfoListOk',
+    value: found.map((profile) => infoOf(profile, tagList)),
+  });
+}
+
+function setNickname({ profiles }: Es10, request: Uint8Array): Uint8Array {
+  const { iccid, profileNickname: nickname } = SetNicknameRequest.decode(request);
+  const profile = profiles.find({ is: 'iccid', value: iccid });
+  if (profile === undefined) return SetNicknameResponse.encode({ setNicknameResult: 'iccidNotFound' });
+  profiles.setNickname(profile, nickname);
+  return SetNicknameResponse.encode({ setNicknameResult: 'ok' });
+}
+
+export const PROFILE_LIST_FUNCTIONS: readonly Es10Function[] = [
+  { tag: 0xbf2d, run: getProfilesInfo },
+  { tag: 0xbf29, manages: true, run: setNickname },
+];

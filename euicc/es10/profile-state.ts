@@ -1,0 +1,133 @@
+// EnableProfile, DisableProfile, DeleteProfile, eUICCMemoryReset (SGP.22 5.7.16 to 5.7.19, 3.2, 3.3).
+import {
+  DeleteProfileRequest,
+  DeleteProfileResponse,
+  DisableProfileRequest,
+  DisableProfileResponse,
+  EnableProfileRequest,
+  EnableProfileResponse,
+  EuiccMemoryResetRequest,
+  EuiccMemoryResetResponse,
+} from '../../codec/rsp/profile-management.ts';
+import { REFRESH_UICC_RESET } from '../os/cat.ts';
+import type { Profile } from '../profiles.ts';
+import { settingsCell } from '../records.ts';
+import type { Es10, Es10Function } from './functions.ts';
+
+/** Policy rules of a profile (SGP.22 2.9.1): it may not be disabled, it may not be deleted. */
+const hasRule = (profile: Profile | undefined, rule: 'ppr1' | 'ppr2'): boolean =>
+  profile?.metadata.profilePolicyRules?.includes(rule) === true;
+
+/** Whether the toolkit cannot take a REFRESH, or a switch is under way already. */
+function isBusy({ cat, profiles }: Es10, refresh: boolean): boolean {
+  return profiles.pendingSwitch !== undefined || (refresh && cat.busy);
+}
+
+/**
+ * Switches at once where the device resets the card itself; with a refresh the switch waits for the terminal's answer or
+ * the reset that it brings.
+ */
+function switchTo(es10: Es10, to: Profile | undefined, refresh: boolean): void {
+  const { profiles } = es10;
+  if (!refresh) {
+    profiles.switchTo(to);
+    return;
+  }
+  profiles.setPendingSwitch(to);
+  offerRefresh(es10);
+}
+
+function offerRefresh(es10: Es10): void {
+  const { cat, profiles } = es10;
+  cat.refresh(REFRESH_UICC_RESET, (result) => {
+    if (result === 'done') profiles.applyPendingSwitch();
+    else if (result === 'refused') profiles.dropPendingSwitch();
+    else offerRefresh(es10);
+  });
+}
+
+function enable(es10: Es10, request: Uint8Array): Uint8Array {
+  const { profileIdentifier, refreshFlag } = EnableProfileRequest.decode(request);
+  const { profiles, state } = es10;
+  const profile = profiles.find(profileIdentifier);
+  const before = profiles.enabled;
+  const { displaced } = state.read(settingsCell);
+  const enableResult = ((): Parameters<typeof EnableProfileResponse.encode>[0]['enableResult'] => {
+    if (profile === undefined) return 'iccidOrAidNotFound';
+    if (profile.enabled) return 'profileNotInDisabledState';
+    if (hasRule(before, 'ppr1')) return 'disallowedByPolicy';
+    if (before?.profileClass === 'test' && profile.profileClass !== 'test' && displaced !== 0 && displaced !== profile.number) {
+      return 'wrongProfileReenabling';
+    }
+    if (isBusy(es10, refreshFlag)) return 'catBusy';
+    switchTo(es10, profile, refreshFlag);
+    return 'ok';
+  })();
+  return EnableProfileResponse.encode({ enableResult });
+}
+
+function disable(es10: Es10, request: Uint8Array): Uint8Array {
+  const { profileIdentifier, refreshFlag } = DisableProfileRequest.decode(request);
+  const { profiles, state } = es10;
+  const profile = profiles.find(profileIdentifier);
+  const disableResult = ((): Parameters<typeof DisableProfileResponse.encode>[0]['disableResult'] => {
+    if (profile === undefined) return 'iccidOrAidNotFound';
+    if (!profile.enabled) return 'profileNotInEnabledState';
+    if (hasRule(profile, 'ppr1')) return 'disallowedByPolicy';
+    if (isBusy(es10, refreshFlag)) return 'catBusy';
+    // Where a test profile goes, the operational one that it displaced comes back (SGP.22 3.2.2).
+    const { displaced } = state.read(settingsCell);
+    const back = profiles.list().find(({ number }) => number === displaced);
+    switchTo(es10, profile.profileClass === 'test' ? back : undefined, refreshFlag);
+    return 'ok';
+  })();
+  return DisableProfileResponse.encode({ disableResult });
+}
+
+function deleteProfile(es10: Es10, request: Uint8Array): Uint8Array {
+  const { profiles } = es10;
+  const profile = profiles.find(DeleteProfileRequest.decode(request));
+  const deleteResult = ((): Parameters<typeof DeleteProfileResponse.encode>[0]['deleteResult'] => {
+    if (profile === undefined) return 'iccidOrAidNotFound';
+    if (profile.enabled || profiles.pendingSwitch?.to?.number === profile.number) {
+      return 'profileNotInDisabledState';
+    }
+    if (hasRule(profile, 'ppr2')) return 'disallowedByPolicy';
+    profiles.remove(profile);
+    return 'ok';
+  })();
+  return DeleteProfileResponse.encode({ deleteResult });
+}
+
+/** Deletes whatever the options name, enabled or not and whatever its policy rules say. */
+function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
+  const { resetOptions } = EuiccMemoryResetRequest.decode(request);
+  const { profiles, state } = es10;
+  const settings = state.read(settingsCell);
+  const doomed = profiles
+    .list()
+    .filter(
+      ({ profileClass, record }) =>
+        (profileClass === 'operational' && resetOptions.includes('deleteOperationalProfiles')) ||
+        (profileClass === 'test' && record.fieldLoaded && resetOptions.includes('deleteFieldLoadedTestProfiles')),
+    );
+  const clearsAddress =
+    resetOptions.includes('resetDefaultSmdpAddress') && settings.defaultDpAddress !== '';
+  const resetResult = ((): Parameters<typeof EuiccMemoryResetResponse.encode>[0]['resetResult'] => {
+    if (doomed.length === 0 && !clearsAddress) return 'nothingToDelete';
+    const refresh = doomed.some(({ enabled }) => enabled);
+    if (isBusy(es10, refresh)) return 'catBusy';
+    for (const profile of doomed) profiles.remove(profile);
+    if (clearsAddress) state.write(settingsCell, { ...state.read(settingsCell), defaultDpAddress: '' });
+    if (refresh) offerRefresh(es10);
+    return 'ok';
+  })();
+  return EuiccMemoryResetResponse.encode({ resetResult });
+}
+
+export const PROFILE_STATE_FUNCTIONS: readonly Es10Function[] = [
+  { tag: 0xbf31, manages: true, run: enable },
+  { tag: 0xbf32, manages: true, run: disable },
+  { tag: 0xbf33, manages: true, run: deleteProfile },
+  { tag: 0xbf34, manages: true, run: memoryReset },
+];

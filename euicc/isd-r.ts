@@ -1,0 +1,194 @@
+// The ISD-R as an applet: SELECT, SCP03, STORE DATA to the ES10 functions (SGP.22 5.7.1, 5.7.2; GlobalPlatform 11).
+import { EMPTY, fromHex, uintBytes } from '../base/bytes.ts';
+import { isAgentError } from '../base/errors.ts';
+import { type CommandApdu, SW } from '../codec/apdu.ts';
+import { encodeTlv, readTlvHeader, tagText } from '../codec/ber-tlv.ts';
+import { AID_ISD_R, encodeAid } from '../codec/ids.ts';
+import { EuiccInfo2 } from '../codec/rsp/euicc-info.ts';
+import { version } from '../codec/rsp/types.ts';
+import { createStoreDataReassembler, type StoreDataReassembler } from '../codec/store-data.ts';
+import { CONFIGURATION_FUNCTIONS } from './es10/configuration.ts';
+import { createLoader, DOWNLOAD_FUNCTIONS } from './es10/download.ts';
+import { INFO_FUNCTIONS } from './es10/euicc-info.ts';
+import type { Es10, Es10Function } from './es10/functions.ts';
+import { NOTIFICATION_FUNCTIONS } from './es10/notification-list.ts';
+import { PROFILE_LIST_FUNCTIONS } from './es10/profile-list.ts';
+import { PROFILE_STATE_FUNCTIONS } from './es10/profile-state.ts';
+import type { Applet } from './os/card.ts';
+import { ok, type Reply, status } from './os/reply.ts';
+import { keysetCells } from './records.ts';
+import type { BppLoader } from './rsp/bound-profile-package.ts';
+import {
+  createSecureChannel,
+  INS_EXTERNAL_AUTHENTICATE,
+  INS_INITIALIZE_UPDATE,
+  type SecureChannel,
+} from './secure-channel.ts';
+
+const FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
+  [
+    ...INFO_FUNCTIONS,
+    ...DOWNLOAD_FUNCTIONS,
+    ...PROFILE_LIST_FUNCTIONS,
+    ...PROFILE_STATE_FUNCTIONS,
+    ...NOTIFICATION_FUNCTIONS,
+    ...CONFIGURATION_FUNCTIONS,
+  ].map((row) => [row.tag, row]),
+);
+
+const INS_STORE_DATA = 0xe2;
+const INS_GET_DATA = 0xca;
+const TAG_BOUND_PROFILE_PACKAGE = 0xbf36;
+/** First octet of the tags of all ES10 functions; the pieces of a bound profile package begin otherwise. */
+const FUNCTION_TAG = 0xbf;
+const SECURE = 0x04;
+const KEY_TYPE_AES = 0x88;
+const KEY_INFORMATION = 0x00e0;
+const SEQUENCE_COUNTER = 0x00c1;
+
+/** What one logical channel holds; the RSP session itself belongs to the card. */
+type Session = { readonly blocks: StoreDataReassembler; readonly secure: SecureChannel };
+
+export function createIsdR(es10: Es10): Applet {
+  const aid = encodeAid(AID_ISD_R);
+  const sessions = new Map<number, Session>();
+  let loader: BppLoader | undefined;
+
+  const newSession = (): Session => ({
+    blocks: createStoreDataReassembler(),
+    secure: createSecureChannel({ state: es10.state, aid }),
+  });
+
+  /** One piece of a bound profile package; BF36 begins a new one. */
+  const loadPiece = async (piece: Uint8Array): Promise<Reply> => {
+    const { prepared } = es10.session;
+    if (piece[0] === FUNCTION_TAG) loader = prepared === undefined ? undefined : createLoader(es10, prepared);
+    if (loader === undefined || prepared === undefined) return status(SW.conditionsOfUse);
+    const answer = await loader.load(piece);
+    if (loader.ended) loader = undefined;
+    return ok(answer);
+  };
+
+  const perform = async (request: Uint8Array, secure: boolean): Promise<Reply> => {
+    const isPiece = request[0] !== FUNCTION_TAG;
+    const tag = isPiece ? TAG_BOUND_PROFILE_PACKAGE : tagOf(request);
+    if (tag === undefined) return status(SW.wrongData);
+    const known = FUNCTIONS.get(tag);
+    const isPackage = tag === TAG_BOUND_PROFILE_PACKAGE;
+    if (es10.record.managed && !secure && (isPackage || known?.manages === true)) {
+      return status(SW.securityStatus);
+    }
+    if (isPackage) return loadPiece(request);
+    if (known === undefined) return status(SW.referencedDataNotFound);
+    try {
+      const response = known.run(es10, request);
+      es10.log.write('debug', 'euicc.es10', 'function', { tag: tagText(tag), octets: response.length });
+      return ok(response);
+    } catch (error) {
+      if (!isAgentError(error)) throw error;
+      es10.log.write('debug', 'euicc.es10', 'refused', { tag: tagText(tag), why: error.message });
+      es10.state.rollback();
+      return status(SW.wrongData);
+    }
+  };
+
+  const storeData = async (session: Session, command: CommandApdu, secure: boolean): Promise<Reply> => {
+    const joined = session.blocks.add(command);
+    switch (joined.is) {
+      case 'more':
+        return ok();
+      case 'refused':
+        return status(joined.sw);
+      case 'request':
+        return perform(joined.request, secure);
+    }
+  };
+
+  const plain = async (session: Session, command: CommandApdu, secure: boolean): Promise<Reply> => {
+    if (command.ins !== INS_STORE_DATA) session.blocks.reset();
+    switch (command.ins) {
+      case INS_STORE_DATA:
+        return storeData(session, command, secure);
+      case INS_GET_DATA:
+        return getData(es10, command);
+      default:
+        return status(SW.insNotSupported);
+    }
+  };
+
+  return {
+    aid,
+    select(channel) {
+      sessions.set(channel, newSession());
+      return fciOf(es10, aid);
+    },
+    deselect: (channel) => void sessions.delete(channel),
+    async process(channel, command) {
+      const session = sessions.get(channel) ?? newSession();
+      sessions.set(channel, session);
+      const { secure } = session;
+      if ((command.cla & 0x80) === 0) return status(SW.claNotSupported);
+      if (command.ins === INS_INITIALIZE_UPDATE) return secure.initializeUpdate(command);
+      if (command.ins === INS_EXTERNAL_AUTHENTICATE) return secure.externalAuthenticate(command);
+      if (!isSecure(command.cla)) {
+        return secure.isOpen ? status(SW.securityStatus) : plain(session, command, false);
+      }
+      if (!secure.isOpen) return status(SW.securityStatus);
+      const unwrapped = secure.unwrap(command);
+      if (unwrapped === undefined) {
+        session.blocks.reset();
+        return status(SW.securityStatus);
+      }
+      return secure.wrap(await plain(session, unwrapped, true));
+    },
+  };
+}
+
+function isSecure(cla: number): boolean {
+  return (cla & 0x40) === 0 ? (cla & 0x0c) === SECURE : (cla & 0x20) !== 0;
+}
+
+function tagOf(request: Uint8Array): number | undefined {
+  try {
+    return readTlvHeader(request).tag;
+  } catch (error) {
+    if (isAgentError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** FCI: AID, maximum length of data, ISD-R proprietary template with the version of SGP.22 (5.7.1). */
+function fciOf({ record }: Es10, aid: Uint8Array): Uint8Array {
+  const { svn } = EuiccInfo2.decode(record.euiccInfo2);
+  return encodeTlv(
+    0x6f,
+    encodeTlv(0x84, aid),
+    encodeTlv(0xa5, fromHex('9F6501FF')),
+    encodeTlv(0xe0, encodeTlv(0x82, version.encode(svn))),
+  );
+}
+
+/** GET DATA: the keys there are, without their values, and the sequence counter (GlobalPlatform 11.3). */
+function getData({ state }: Es10, { p1, p2, data }: CommandApdu): Reply {
+  if (data.length > 0) return status(SW.wrongLength);
+  const versions = state.ids(keysetCells.prefix).map(Number);
+  const [first] = versions;
+  const keyset = first === undefined ? undefined : state.read(keysetCells(first));
+  switch (p1 * 256 + p2) {
+    case KEY_INFORMATION:
+      return ok(encodeTlv(0xe0, ...versions.flatMap((kvn) => keyInformation(kvn, state.read(keysetCells(kvn))?.enc))));
+    case SEQUENCE_COUNTER:
+      return keyset === undefined
+        ? status(SW.referencedDataNotFound)
+        : ok(encodeTlv(0xc1, uintBytes(keyset.sequenceCounter, 3)));
+    default:
+      return status(SW.referencedDataNotFound);
+  }
+}
+
+/** Identifier, version, type and length of each of the three keys. */
+function keyInformation(keyVersion: number, enc: Uint8Array = EMPTY): readonly Uint8Array[] {
+  return [1, 2, 3].map((identifier) =>
+    encodeTlv(0xc0, Uint8Array.of(identifier, keyVersion, KEY_TYPE_AES, enc.length)),
+  );
+}

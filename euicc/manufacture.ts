@@ -1,0 +1,187 @@
+// Makes a card: everything an EUM puts on it before it leaves the factory (SGP.22 2.4; seed 51 to 54).
+import { EMPTY, fromHex } from '../base/bytes.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Secret } from '../base/log.ts';
+import type { Eid } from '../codec/ids.ts';
+import { RulesAuthorisationTable } from '../codec/rsp/configuration.ts';
+import { EuiccInfo2 } from '../codec/rsp/euicc-info.ts';
+import type { TypeOf } from '../codec/tlv-table.ts';
+import type { Ec } from '../crypto/ec.ts';
+import { type Certificate, parseCertificate } from '../crypto/x509.ts';
+import { createNotifications } from './notifications.ts';
+import { loadProfilePackage } from './profile-loader.ts';
+import { createProfiles, type ProfileMetadata } from './profiles.ts';
+import { identityCell, type IdentityRecord, keysetCells, settingsCell } from './records.ts';
+import { createState } from './state.ts';
+import type { CardStore } from './store.ts';
+
+/** One chain of the eUICC: its key and certificates below one CI. */
+export type PersonalisedCredential = {
+  readonly euiccCertificate: Uint8Array;
+  readonly eumCertificate: Uint8Array;
+  /** 32 octets, of the key in the certificate. */
+  readonly euiccPrivateKey: Secret<Uint8Array>;
+};
+
+export type PersonalisedProfile = {
+  /** Unprotected profile package. */
+  readonly upp: Uint8Array;
+  readonly metadata: ProfileMetadata;
+  readonly enabled: boolean;
+};
+
+export type EuiccInfo2Fields = Partial<TypeOf<typeof EuiccInfo2>>;
+
+export type Personalisation = PersonalisedCredential & {
+  readonly eid: Eid;
+  /** Further chains, below other CIs. */
+  readonly furtherCredentials?: readonly PersonalisedCredential[];
+  /** CI certificates whose servers the card believes. */
+  readonly ciCertificates: readonly Uint8Array[];
+  /** Keyset of the ISD-R; 16, 24 or 32 octets each. `sequenceCounter` is that of the first session, 0 unless given. */
+  readonly isdRKeys?: {
+    readonly kvn: number;
+    readonly enc: Secret<Uint8Array>;
+    readonly mac: Secret<Uint8Array>;
+    readonly dek: Secret<Uint8Array>;
+    readonly sequenceCounter?: number;
+  };
+  /** Functions that change profiles need a secure channel under these keys. */
+  readonly managed: boolean;
+  /** Members of EUICCInfo2 that differ from this card's own. */
+  readonly info?: EuiccInfo2Fields;
+  /** Rules authorisation table; PPR1 and PPR2 are allowed to every operator unless given. */
+  readonly rat?: TypeOf<typeof RulesAuthorisationTable>;
+  readonly defaultDpAddress?: string;
+  readonly rootDsAddress?: string;
+  /** Octets of non-volatile memory, 1 MiB unless given. */
+  readonly memory?: number;
+  readonly profiles: readonly PersonalisedProfile[];
+};
+
+const DEFAULT_MEMORY = 1024 * 1024;
+const DEFAULT_DS_ADDRESS = 'lpa.ds.gsma.com';
+/** Any MCC and MNC (SGP.22 2.9.2.3). */
+const ANY_OPERATOR = fromHex('EEEEEE');
+
+/** Writes a new card into an empty store. Throws `CONFLICT` where the store holds one, and for contradictions in what is given. */
+export async function manufactureEuicc(options: {
+  readonly store: CardStore;
+  readonly personalisation: Personalisation;
+  /** For the public keys of the certificates. */
+  readonly ec: Ec;
+}): Promise<void> {
+  const { store, personalisation: given, ec } = options;
+  if (store.names().length > 0) throw new AgentError('CONFLICT', { what: 'the store holds a card' });
+  if (given.profiles.filter(({ enabled }) => enabled).length > 1) {
+    throw new AgentError('CONFLICT', { what: 'more than one profile is enabled' });
+  }
+  const trustedCis = given.ciCertificates.map(parseCertificate);
+  const credentials = [given, ...(given.furtherCredentials ?? [])].map((credential) =>
+    credentialOf(ec, credential),
+  );
+  const state = createState(store);
+  state.write(identityCell, {
+    eid: given.eid,
+    credentials,
+    ciCertificates: given.ciCertificates,
+    managed: given.managed,
+    euiccInfo2: EuiccInfo2.encode({
+      ...DEFAULT_INFO,
+      euiccCiPKIdListForVerification: trustedCis.map(keyIdentifierOf),
+      euiccCiPKIdListForSigning: credentials.map(({ ciPKId }) => ciPKId),
+      ...given.info,
+    }),
+    rat: RulesAuthorisationTable.encode(given.rat ?? DEFAULT_RAT),
+    rootDsAddress: given.rootDsAddress ?? DEFAULT_DS_ADDRESS,
+    memory: given.memory ?? DEFAULT_MEMORY,
+  });
+  if (given.isdRKeys !== undefined) {
+    const { kvn, enc, mac, dek, sequenceCounter = 0 } = given.isdRKeys;
+    state.write(keysetCells(kvn), {
+      enc: enc.reveal(),
+      mac: mac.reveal(),
+      dek: dek.reveal(),
+      sequenceCounter,
+    });
+  }
+  state.write(settingsCell, {
+    ...state.read(settingsCell),
+    defaultDpAddress: given.defaultDpAddress ?? '',
+  });
+  const identity = { eid: given.eid, credentials: [], trustedCis };
+  const profiles = createProfiles(state, createNotifications({ state, ec, identity }));
+  for (const { upp, metadata, enabled } of given.profiles) {
+    const outcome = loadProfilePackage(upp);
+    if (!outcome.ok) throw new AgentError('SAIP_INVALID', { why: outcome.failed.why });
+    if (outcome.profile.iccid !== metadata.iccid) {
+      throw new AgentError('CONFLICT', { what: 'the ICCIDs of package and metadata differ' });
+    }
+    const ciPKId = credentials[0]?.ciPKId ?? EMPTY;
+    const profile = profiles.add({ metadata, package: upp, ciPKId, fieldLoaded: false });
+    // Without credentials the list of notifications stays empty: nothing happened to these profiles yet.
+    if (enabled) profiles.switchTo(profile);
+  }
+  await state.commit();
+}
+
+function keyIdentifierOf(certificate: Certificate): Uint8Array {
+  const { subjectKeyIdentifier } = certificate;
+  if (subjectKeyIdentifier === undefined) {
+    throw new AgentError('CERTIFICATE_INVALID', { why: 'no subject key identifier' });
+  }
+  return subjectKeyIdentifier;
+}
+
+function credentialOf(
+  ec: Ec,
+  { euiccCertificate, eumCertificate, euiccPrivateKey }: PersonalisedCredential,
+): IdentityRecord['credentials'][number] {
+  const euicc = parseCertificate(euiccCertificate);
+  const eum = parseCertificate(eumCertificate);
+  const ciPKId = eum.authorityKeyIdentifier;
+  if (ciPKId === undefined) {
+    throw new AgentError('CERTIFICATE_INVALID', { why: 'the EUM certificate names no CI key' });
+  }
+  const publicKey = ec.publicKeyOf(euicc.curve, euiccPrivateKey);
+  if (publicKey.some((octet, i) => octet !== euicc.publicKey[i])) {
+    throw new AgentError('KEY_INVALID', { why: 'the private key is not the one of the eUICC certificate' });
+  }
+  return {
+    ciPKId,
+    curve: euicc.curve,
+    privateKey: euiccPrivateKey.reveal(),
+    euiccCertificate,
+    eumCertificate,
+  };
+}
+
+const DEFAULT_RAT: TypeOf<typeof RulesAuthorisationTable> = [
+  { pprIds: ['ppr1', 'ppr2'], allowedOperators: [{ mccMnc: ANY_OPERATOR }], pprFlags: [] },
+];
+
+const DEFAULT_INFO: TypeOf<typeof EuiccInfo2> = {
+  profileVersion: '2.3.1',
+  svn: '2.2.2',
+  euiccFirmwareVer: '1.0.0',
+  extCardResource: EMPTY,
+  uiccCapability: [
+    'usimSupport',
+    'isimSupport',
+    'csimSupport',
+    'akaMilenage',
+    'multipleUsimSupport',
+    'multipleIsimSupport',
+    'berTlvFileSupport',
+    'dfLinkSupport',
+  ],
+  ts102241Version: '9.0.0',
+  globalplatformVersion: '2.3.0',
+  rspCapability: ['additionalProfile', 'crlSupport', 'testProfileSupport'],
+  euiccCiPKIdListForVerification: [],
+  euiccCiPKIdListForSigning: [],
+  euiccCategory: 'mediumEuicc',
+  forbiddenProfilePolicyRules: [],
+  ppVersion: '1.0.0',
+  sasAcreditationNumber: 'XX-YY-UP-0000',
+};

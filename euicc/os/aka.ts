@@ -1,0 +1,167 @@
+// Authentication and key agreement of a network access application, with its sequence numbers (3GPP TS 33.102, 6.3 and annex C;
+// TS 35.206 for MILENAGE; TS 34.108, 8.1.2 for the test algorithm).
+import { bytesUint, concat, equalBytes, uintBytes } from '../../base/bytes.ts';
+import { cborInt, cborList, cborMap } from '../../codec/cbor-table.ts';
+import { milenage, type MilenageParameters } from '../../crypto/milenage.ts';
+import type { AkaContent, LoadedProfile } from '../profile-content.ts';
+import { cell, type Cell, type State } from '../state.ts';
+
+const IND_BITS = 5n;
+const IND_MASK = 31n;
+const SQN_OCTETS = 6;
+const AMF_OCTETS = 2;
+const MAC_OCTETS = 8;
+/** Option octet: SQN may not jump by more than `sqnDelta`. */
+const CHECK_DELTA = 0x02;
+/** Option octet of the test algorithm: RES of 128 bits. */
+const LONG_RES = 0x02;
+/** AMF of a resynchronisation (6.3.3). */
+const RESYNC_AMF = new Uint8Array(AMF_OCTETS);
+
+export type AkaOutcome =
+  | { readonly is: 'ok'; readonly res: Uint8Array; readonly ck: Uint8Array; readonly ik: Uint8Array }
+  | { readonly is: 'resync'; readonly auts: Uint8Array }
+  /** AUTN is not the network's. */
+  | { readonly is: 'macFailure' }
+  /** The algorithm is not on this card, or the key may not be used any more. */
+  | { readonly is: 'unavailable' };
+
+export type Aka = {
+  /** The UMTS context: checks AUTN and moves the sequence number on. `index` is into `LoadedProfile.akas`. */
+  authenticate(index: number, rand: Uint8Array, autn: Uint8Array): AkaOutcome;
+  /** The GSM context: the same functions with the conversions c2 and c3 (6.8.1.2). */
+  gsm(index: number, rand: Uint8Array): { readonly sres: Uint8Array; readonly kc: Uint8Array } | undefined;
+};
+
+const sequenceNumbers = cborMap({
+  sqn: { key: 1, type: cborList(cborInt(), 32) },
+  uses: { key: 2, type: cborInt() },
+});
+type Sequence = { readonly sqn: readonly number[]; readonly uses: number };
+
+/** What the names of the cells of a profile's sequence numbers begin with. */
+export function akaCellPrefix(profileNumber: number): string {
+  return `profile/${profileNumber}/aka/`;
+}
+
+export function createAka(state: State, profileNumber: number, profile: Pick<LoadedProfile, 'akas'>): Aka {
+  const cellOf = (index: number, content: AkaContent): Cell<Sequence> =>
+    cell(akaCellPrefix(profileNumber) + String(index), sequenceNumbers, {
+      sqn: content.sqn.map(Number),
+      uses: 0,
+    });
+  const usable = (index: number): AkaContent | undefined => {
+    const content = profile.akas[index];
+    if (content === undefined) return undefined;
+    const { uses } = state.read(cellOf(index, content));
+    return content.authCounterMax !== undefined && uses >= content.authCounterMax ? undefined : content;
+  };
+  const count = (index: number, content: AkaContent, sqn?: readonly number[]): void => {
+    const held = state.read(cellOf(index, content));
+    const uses = content.authCounterMax === undefined ? held.uses : held.uses + 1;
+    if (sqn !== undefined || uses !== held.uses) {
+      state.write(cellOf(index, content), { sqn: sqn ?? held.sqn, uses });
+    }
+  };
+  return {
+    authenticate(index, rand, autn) {
+      const content = usable(index);
+      const functions = content === undefined ? undefined : FUNCTIONS[content.algorithm];
+      if (content === undefined || functions === undefined) return { is: 'unavailable' };
+      const hidden = autn.subarray(0, SQN_OCTETS);
+      const amf = autn.subarray(SQN_OCTETS, SQN_OCTETS + AMF_OCTETS);
+      const { ak } = functions(content, rand, hidden, amf);
+      const sqn = xor(hidden, ak);
+      const { mac, res, ck, ik } = functions(content, rand, sqn, amf);
+      if (!equalBytes(mac, autn.subarray(SQN_OCTETS + AMF_OCTETS))) {
+        count(index, content);
+        return { is: 'macFailure' };
+      }
+      const accepted = accept(content, state.read(cellOf(index, content)).sqn, BigInt(bytesUint(sqn)));
+      if (accepted.fresh) {
+        count(index, content, accepted.sqn);
+        return { is: 'ok', res, ck, ik };
+      }
+      count(index, content);
+      const highest = uintBytes(Number(accepted.highest), SQN_OCTETS);
+      const { macStar, akStar } = functions(content, rand, highest, RESYNC_AMF);
+      return { is: 'resync', auts: concat(xor(highest, akStar), macStar) };
+    },
+    gsm(index, rand) {
+      const content = usable(index);
+      const functions = content === undefined ? undefined : FUNCTIONS[content.algorithm];
+      if (content === undefined || functions === undefined) return undefined;
+      count(index, content);
+      const { res, ck, ik } = functions(content, rand, new Uint8Array(SQN_OCTETS), RESYNC_AMF);
+      return { sres: folded(res, 4), kc: folded(concat(ck, ik), 8) };
+    },
+  };
+}
+
+/** Whether a sequence number is fresh (C.2.2), and what the memory of them is then; `highest` is SQN_MS. */
+function accept(
+  content: AkaContent,
+  memory: readonly number[],
+  sqn: bigint,
+):
+  | { readonly fresh: true; readonly sqn: readonly number[] }
+  | { readonly fresh: false; readonly highest: bigint } {
+  const seq = sqn >> IND_BITS;
+  const ind = Number(sqn & IND_MASK);
+  const highestSeq = Math.max(...memory);
+  const jump = (content.sqnOptions & CHECK_DELTA) !== 0 && seq - BigInt(highestSeq) > content.sqnDelta;
+  if (seq > BigInt(memory[ind] ?? 0) && !jump) {
+    return { fresh: true, sqn: memory.map((held, i) => (i === ind ? Number(seq) : held)) };
+  }
+  const highest = (BigInt(highestSeq) << IND_BITS) | BigInt(memory.indexOf(highestSeq));
+  return { fresh: false, highest };
+}
+
+/** f1 to f5 and f1*, f5* at once. */
+type Functions = (
+  content: AkaContent,
+  rand: Uint8Array,
+  sqn: Uint8Array,
+  amf: Uint8Array,
+) => {
+  readonly mac: Uint8Array;
+  readonly macStar: Uint8Array;
+  readonly res: Uint8Array;
+  readonly ck: Uint8Array;
+  readonly ik: Uint8Array;
+  readonly ak: Uint8Array;
+  readonly akStar: Uint8Array;
+};
+
+const FUNCTIONS: Readonly<Partial<Record<AkaContent['algorithm'], Functions>>> = {
+  milenage({ k, opc, rotations, constants }, rand, sqn, amf) {
+    const parameters = { r: rotations, c: constants } as unknown as MilenageParameters;
+    const out = milenage({ k, opc, rand, sqn, amf, parameters });
+    return { ...out, mac: out.macA, macStar: out.macS, ck: out.ck.reveal(), ik: out.ik.reveal() };
+  },
+  'usim-test'({ k, algorithmOptions }, rand, sqn, amf) {
+    const xdout = xor(rand, k.reveal());
+    const mac = xor(concat(sqn, amf), xdout.subarray(0, MAC_OCTETS));
+    const ak = xdout.subarray(3, 3 + SQN_OCTETS);
+    return {
+      mac,
+      macStar: mac,
+      res: xdout.subarray(0, (algorithmOptions & LONG_RES) === 0 ? 8 : 16),
+      ck: concat(xdout.subarray(1), xdout.subarray(0, 1)),
+      ik: concat(xdout.subarray(2), xdout.subarray(0, 2)),
+      ak,
+      akStar: ak,
+    };
+  },
+};
+
+function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return Uint8Array.from(a, (octet, i) => octet ^ (b[i] ?? 0));
+}
+
+/** The exclusive or of the blocks of `length` octets. */
+function folded(bytes: Uint8Array, length: number): Uint8Array {
+  const out = new Uint8Array(length);
+  for (const [i, octet] of bytes.entries()) out[i % length] = (out[i % length] ?? 0) ^ octet;
+  return out;
+}

@@ -1,0 +1,159 @@
+// Everything the card keeps, as one table of cells: identity, keysets, profiles, notifications, settings.
+import {
+  cborBool,
+  cborBytes,
+  cborId,
+  cborInt,
+  cborList,
+  cborMap,
+  type CborType,
+  cborText,
+  cborWord,
+} from '../codec/cbor-table.ts';
+import { parseAid, parseEid, parseIccid } from '../codec/ids.ts';
+import { cell, cellFamily } from './state.ts';
+
+type CborOf<T> = T extends CborType<infer V> ? V : never;
+
+const certificate = cborBytes({ max: 8192 });
+const keyIdentifier = cborBytes({ min: 1, max: 64 });
+
+const credential = cborMap({
+  ciPKId: { key: 1, type: keyIdentifier },
+  curve: { key: 2, type: cborWord('P-256', 'brainpoolP256r1') },
+  privateKey: { key: 3, type: cborBytes({ length: 32 }) },
+  euiccCertificate: { key: 4, type: certificate },
+  eumCertificate: { key: 5, type: certificate },
+});
+
+const identityRecord = cborMap({
+  eid: { key: 1, type: cborId(parseEid) },
+  credentials: { key: 2, type: cborList(credential, 16) },
+  ciCertificates: { key: 3, type: cborList(certificate, 16) },
+  /** Functions that change profiles need a secure channel under the ISD-R's keys. */
+  managed: { key: 4, type: cborBool },
+  /** EUICCInfo2 (BF22); what changes in it is filled in when it is asked for. */
+  euiccInfo2: { key: 5, type: cborBytes({ max: 2048 }) },
+  /** Rules authorisation table (value of A0 in BF43). */
+  rat: { key: 6, type: cborBytes({ max: 4096 }) },
+  rootDsAddress: { key: 7, type: cborText(255) },
+  /** Octets of non-volatile memory for profiles and what belongs to them. */
+  memory: { key: 8, type: cborInt() },
+});
+export type IdentityRecord = CborOf<typeof identityRecord>;
+
+/** Written once, at manufacture. */
+export const identityCell = cell<IdentityRecord | undefined>(
+  'identity',
+  identityRecord as CborType<IdentityRecord | undefined>,
+  undefined,
+);
+
+const keyset = cborMap({
+  enc: { key: 1, type: cborBytes({ min: 16, max: 32 }) },
+  mac: { key: 2, type: cborBytes({ min: 16, max: 32 }) },
+  dek: { key: 3, type: cborBytes({ min: 16, max: 32 }) },
+  /** Of the next SCP03 session, three octets. */
+  sequenceCounter: { key: 4, type: cborInt(0, 0xffffff) },
+});
+export type Keyset = CborOf<typeof keyset>;
+
+/** Keysets of the ISD-R by key version number. */
+export const keysetCells = cellFamily<Keyset | undefined>(
+  'keyset/',
+  keyset as CborType<Keyset | undefined>,
+  undefined,
+);
+
+const settings = cborMap({
+  defaultDpAddress: { key: 1, type: cborText(255) },
+  /** Of the next notification. */
+  nextSeqNumber: { key: 2, type: cborInt() },
+  /** Of the next profile: names its cells and its ISD-P. */
+  nextProfileNumber: { key: 3, type: cborInt() },
+  /** Number of the enabled profile, 0 when there is none. */
+  enabled: { key: 4, type: cborInt() },
+  /** Number of the operational profile that a test profile has displaced, 0 when there is none. */
+  displaced: { key: 5, type: cborInt() },
+});
+export type Settings = CborOf<typeof settings>;
+
+export const FIRST_PROFILE_NUMBER = 0x10;
+
+export const settingsCell = cell<Settings>('settings', settings, {
+  defaultDpAddress: '',
+  nextSeqNumber: 1,
+  nextProfileNumber: FIRST_PROFILE_NUMBER,
+  enabled: 0,
+  displaced: 0,
+});
+
+/** A switch of profiles that was accepted and takes place with the refresh: the number of the profile, 0 for none. */
+export const pendingSwitchCell = cell<{ readonly to: number } | undefined>(
+  'switch',
+  cborMap({ to: { key: 1, type: cborInt() } }) as CborType<{ readonly to: number } | undefined>,
+  undefined,
+);
+
+const profile = cborMap({
+  iccid: { key: 1, type: cborId(parseIccid) },
+  isdPAid: { key: 2, type: cborId(parseAid) },
+  /** StoreMetadata (BF25) as it was loaded, with later updates. */
+  metadata: { key: 3, type: cborBytes({ max: 8192 }) },
+  nickname: { key: 4, type: cborText(64), optional: true },
+  /** dpProprietaryData of ConfigureISDP, value of B8. */
+  dpProprietaryData: { key: 5, type: cborBytes({ max: 128 }), optional: true },
+  /** Loaded in the field, not at manufacture. */
+  fieldLoaded: { key: 6, type: cborBool },
+  /** The CI whose chain signs this profile's notifications. */
+  ciPKId: { key: 7, type: keyIdentifier },
+});
+export type ProfileRecord = CborOf<typeof profile>;
+
+const PROFILE = 'profile/';
+const INFO = 'info/';
+/** Profiles by number. */
+export const profileCells = cellFamily<ProfileRecord | undefined>(
+  INFO,
+  profile as CborType<ProfileRecord | undefined>,
+  undefined,
+);
+/** What the names of all other cells of a profile begin with. */
+export function profilePrefix(number: number): string {
+  return `${PROFILE}${number}/`;
+}
+
+const MAX_PACKAGE = 0x40_0000;
+/** The unprotected profile package of a profile. */
+export function packageCell(number: number): ReturnType<typeof cell<Uint8Array | undefined>> {
+  return cell<Uint8Array | undefined>(
+    `${profilePrefix(number)}package`,
+    cborBytes({ max: MAX_PACKAGE }) as CborType<Uint8Array | undefined>,
+    undefined,
+  );
+}
+
+/** Pending notifications, whole (BF37 or 30), by sequence number. */
+export const notificationCells = cellFamily<Uint8Array | undefined>(
+  'notification/',
+  cborBytes({ max: 16_384 }) as CborType<Uint8Array | undefined>,
+  undefined,
+);
+
+const otKey = cborMap({
+  smdpOid: { key: 1, type: cborText(64) },
+  curve: { key: 2, type: cborWord('P-256', 'brainpoolP256r1') },
+  privateKey: { key: 3, type: cborBytes({ length: 32 }) },
+  publicKey: { key: 4, type: cborBytes({ length: 65 }) },
+});
+export type OtKeyRecord = CborOf<typeof otKey>;
+
+/** One-time keys of downloads that did not end, the oldest first. */
+export const otKeysCell = cell<readonly OtKeyRecord[]>('otkeys', cborList(otKey, 16), []);
+
+/** Certificate revocation lists by the key identifier of their issuer, in hex. */
+export const crlCells = cellFamily<Uint8Array | undefined>(
+  'crl/',
+  cborBytes({ max: 65_536 }) as CborType<Uint8Array | undefined>,
+  undefined,
+);

@@ -1,0 +1,177 @@
+// One card and one SM-DP+ for tests, and the whole download between them.
+import { fromHex } from '../../base/bytes.ts';
+import { Secret } from '../../base/log.ts';
+import { createSeededRandom } from '../../base/random.ts';
+import { decodeIccid, encodeIccid, encodeIccidPlain, encodeImsi, type Iccid, parseIccid, parseImsi } from '../../codec/ids.ts';
+import { GetEuiccChallengeRequest, GetEuiccChallengeResponse } from '../../codec/rsp/euicc-info.ts';
+import { encodeProfilePackage, type ProfileElement } from '../../codec/saip/package.ts';
+import { createNodeEc } from '../../crypto/ec-node.ts';
+import { type Euicc, openEuicc } from '../euicc.ts';
+import { manufactureEuicc, type Personalisation } from '../manufacture.ts';
+import { END, filesElement, HEADER, MF_FILES, milenage, pins, USIM } from '../profile-samples.ts';
+import type { ProfileMetadata } from '../profiles.ts';
+import { openCardStore } from '../store.ts';
+import { createMemoryFiles, type MemoryFiles } from '../store-files.ts';
+import { createTestPki, TEST_EID, type TestPki } from './pki.ts';
+import {
+  authenticated,
+  authenticateServerRequest,
+  type BindChange,
+  bindProfile,
+  euiccOtpkOf,
+  prepareDownloadRequest,
+  SERVER_ADDRESS,
+} from './sm-dp.ts';
+import type { IsdRChannel } from './terminal.ts';
+
+export const ec = createNodeEc();
+export const STORE_KEY = new Secret(new Uint8Array(32).fill(0x4b));
+export const ISD_R_KEYS = {
+  kvn: 0x30,
+  enc: new Secret(new Uint8Array(16).fill(0x40)),
+  mac: new Secret(new Uint8Array(16).fill(0x41)),
+  dek: new Secret(new Uint8Array(16).fill(0x42)),
+};
+
+export const PROVISIONING_ICCID = parseIccid('8988211000000000001');
+export const ICCID_A = parseIccid('8988211000000000019');
+export const ICCID_B = parseIccid('8988211000000000027');
+export const IMSI_A = parseImsi('001010000000001');
+
+/** A small package with MF, USIM with Milenage, and one PIN; `imsi` shows which profile is enabled. */
+export function samplePackage(iccid: Iccid, imsi = IMSI_A, more: readonly ProfileElement[] = []): Uint8Array {
+  const header = { ...HEADER, value: { ...HEADER.value, iccid: encodeIccidPlain(iccid) } } as ProfileElement;
+  const mf = filesElement('mf', '1', {
+    ...MF_FILES,
+    'ef-iccid': [{ is: 'fillFileContent', value: encodeIccid(iccid) }],
+  });
+  if (USIM.type !== 'usim') throw new Error('not a USIM');
+  const usim: ProfileElement = {
+    ...USIM,
+    value: {
+      ...USIM.value,
+      files: { ...USIM.value.files, 'ef-imsi': [{ is: 'fillFileContent', value: encodeImsi(imsi) }] },
+    },
+  };
+  return encodeProfilePackage([header, mf, usim, milenage(), ...more, END]);
+}
+
+export function sampleMetadata(iccid: Iccid, change: Partial<ProfileMetadata> = {}): ProfileMetadata {
+  return {
+    iccid,
+    serviceProviderName: 'Operator',
+    profileName: `Profile ${iccid.slice(-2)}`,
+    profileClass: 'operational',
+    notificationConfigurationInfo: [
+      {
+        profileManagementOperation: [
+          'notificationInstall',
+          'notificationEnable',
+          'notificationDisable',
+          'notificationDelete',
+        ],
+        notificationAddress: SERVER_ADDRESS,
+      },
+    ],
+    ...change,
+  };
+}
+
+export type World = {
+  readonly pki: TestPki;
+  readonly files: MemoryFiles;
+  card: Euicc;
+  /** Opens the card again on the same files, as after a power cut, and resets it. */
+  reopen(): Promise<Euicc>;
+};
+
+export async function createWorld(
+  change: Partial<Personalisation> & { readonly pki?: TestPki; readonly random?: number } = {},
+): Promise<World> {
+  const { pki = createTestPki(ec), random: seed = 1, ...personalised } = change;
+  const files = createMemoryFiles();
+  const random = createSeededRandom(seed);
+  const openStore = () => openCardStore({ path: 'card', key: STORE_KEY, random, files });
+  await manufactureEuicc({
+    store: await openStore(),
+    ec,
+    personalisation: {
+      eid: TEST_EID,
+      euiccCertificate: pki.euicc.certificate,
+      eumCertificate: pki.eum.certificate,
+      euiccPrivateKey: pki.euicc.pair.privateKey,
+      ciCertificates: [pki.ci.raw],
+      isdRKeys: ISD_R_KEYS,
+      managed: false,
+      profiles: [
+        {
+          upp: samplePackage(PROVISIONING_ICCID),
+          metadata: sampleMetadata(PROVISIONING_ICCID, { profileClass: 'provisioning' }),
+          enabled: true,
+        },
+      ],
+      ...personalised,
+    },
+  });
+  const world: World = {
+    pki,
+    files,
+    card: await openEuicc({ store: await openStore(), ec, random }),
+    async reopen() {
+      world.card = await openEuicc({ store: await openStore(), ec, random });
+      await world.card.reset();
+      return world.card;
+    },
+  };
+  await world.card.reset();
+  return world;
+}
+
+export type Download = {
+  readonly iccid?: Iccid;
+  readonly metadata?: ProfileMetadata;
+  readonly upp?: Uint8Array;
+  readonly transactionId?: Uint8Array;
+  readonly bind?: BindChange;
+  /** Where the package goes when it may not go where the rest goes. */
+  readonly loadOn?: IsdRChannel;
+};
+
+/** Challenge, authentication, preparation: everything before the package. */
+export async function prepare(
+  world: World,
+  isdR: IsdRChannel,
+  download: Download = {},
+  more: { readonly bppEuiccOtpk?: Uint8Array } = {},
+): Promise<{ readonly boundProfilePackage: Uint8Array; readonly euiccOtpk: Uint8Array }> {
+  const { pki } = world;
+  const { iccid = ICCID_A } = download;
+  const { euiccChallenge } = GetEuiccChallengeResponse.decode(
+    await isdR.es10(GetEuiccChallengeRequest.encode({})),
+  );
+  const { transactionId, request } = authenticateServerRequest(pki, euiccChallenge, {
+    ...(download.transactionId === undefined ? {} : { transactionId: download.transactionId }),
+  });
+  const { euiccSignature1 } = authenticated(await isdR.es10(request));
+  const prepared = prepareDownloadRequest(pki, { transactionId, euiccSignature1, ...more });
+  const euiccOtpk = euiccOtpkOf(await isdR.es10(prepared.request));
+  const boundProfilePackage = bindProfile(
+    pki,
+    {
+      eid: TEST_EID,
+      transactionId,
+      euiccOtpk,
+      pb: prepared.pb,
+      metadata: download.metadata ?? sampleMetadata(iccid),
+      upp: download.upp ?? samplePackage(iccid),
+    },
+    download.bind,
+  );
+  return { boundProfilePackage, euiccOtpk };
+}
+
+/** The whole download; the answer is BF37. */
+export async function install(world: World, isdR: IsdRChannel, download: Download = {}): Promise<Uint8Array> {
+  const { boundProfilePackage } = await prepare(world, isdR, download);
+  return (download.loadOn ?? isdR).load(boundProfilePackage);
+}
