@@ -148,4 +148,3 @@ function contentOf(state: State, log: Log, number: number): ProfileFiles {
   log.write('error', 'euicc.profile', 'the enabled profile does not load', { why: outcome.failed.why });
   return BARE_PROFILE;
 }
-

@@ -46,7 +46,7 @@ export type FileSystem = {
 };
 
 /** What the names of the cells of a profile's files begin with. */
-export function fileCellPrefix(profileNumber: number): string {
+function fileCellPrefix(profileNumber: number): string {
   return `profile/${profileNumber}/file/`;
 }
 

@@ -176,7 +176,9 @@ function getData({ state }: Es10, { p1, p2, data }: CommandApdu): Reply {
   const keyset = first === undefined ? undefined : state.read(keysetCells(first));
   switch (p1 * 256 + p2) {
     case KEY_INFORMATION:
-      return ok(encodeTlv(0xe0, ...versions.flatMap((kvn) => keyInformation(kvn, state.read(keysetCells(kvn))?.enc))));
+      return ok(
+        encodeTlv(0xe0, ...versions.flatMap((kvn) => keyInformation(kvn, state.read(keysetCells(kvn))?.enc))),
+      );
     case SEQUENCE_COUNTER:
       return keyset === undefined
         ? status(SW.referencedDataNotFound)

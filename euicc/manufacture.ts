@@ -16,21 +16,21 @@ import { createState } from './state.ts';
 import type { CardStore } from './store.ts';
 
 /** One chain of the eUICC: its key and certificates below one CI. */
-export type PersonalisedCredential = {
+type PersonalisedCredential = {
   readonly euiccCertificate: Uint8Array;
   readonly eumCertificate: Uint8Array;
   /** 32 octets, of the key in the certificate. */
   readonly euiccPrivateKey: Secret<Uint8Array>;
 };
 
-export type PersonalisedProfile = {
+type PersonalisedProfile = {
   /** Unprotected profile package. */
   readonly upp: Uint8Array;
   readonly metadata: ProfileMetadata;
   readonly enabled: boolean;
 };
 
-export type EuiccInfo2Fields = Partial<TypeOf<typeof EuiccInfo2>>;
+type EuiccInfo2Fields = Partial<TypeOf<typeof EuiccInfo2>>;
 
 export type Personalisation = PersonalisedCredential & {
   readonly eid: Eid;

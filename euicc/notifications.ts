@@ -74,7 +74,11 @@ export function createNotifications(options: {
         put(
           OtherSignedNotification.encode({
             tbsOtherNotification,
-            euiccNotificationSignature: ec.sign(credential.curve, credential.privateKey, tbsOtherNotification),
+            euiccNotificationSignature: ec.sign(
+              credential.curve,
+              credential.privateKey,
+              tbsOtherNotification,
+            ),
             euiccCertificate: credential.euiccCertificate,
             eumCertificate: credential.eumCertificate,
           }),

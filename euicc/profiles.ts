@@ -17,7 +17,7 @@ import {
 import type { State } from './state.ts';
 
 export type ProfileMetadata = TypeOf<typeof StoreMetadataRequest>;
-export type ProfileClass = NonNullable<ProfileMetadata['profileClass']>;
+type ProfileClass = NonNullable<ProfileMetadata['profileClass']>;
 
 export type Profile = {
   readonly number: number;
@@ -27,7 +27,7 @@ export type Profile = {
   readonly enabled: boolean;
 };
 
-export type NewProfile = {
+type NewProfile = {
   readonly metadata: ProfileMetadata;
   readonly package: Uint8Array;
   readonly ciPKId: Uint8Array;
@@ -36,7 +36,7 @@ export type NewProfile = {
 };
 
 /** How the device names a profile. */
-export type ProfileIdentifier =
+type ProfileIdentifier =
   | { readonly is: 'iccid'; readonly value: Iccid }
   | { readonly is: 'isdpAid'; readonly value: Aid };
 

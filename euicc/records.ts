@@ -78,7 +78,7 @@ const settings = cborMap({
 });
 export type Settings = CborOf<typeof settings>;
 
-export const FIRST_PROFILE_NUMBER = 0x10;
+const FIRST_PROFILE_NUMBER = 0x10;
 
 export const settingsCell = cell<Settings>('settings', settings, {
   defaultDpAddress: '',

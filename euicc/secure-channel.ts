@@ -21,12 +21,18 @@ export type SecureChannel = {
   wrap(reply: Reply): Reply;
 };
 
-export function createSecureChannel(options: { readonly state: State; readonly aid: Uint8Array }): SecureChannel {
+export function createSecureChannel(options: {
+  readonly state: State;
+  readonly aid: Uint8Array;
+}): SecureChannel {
   const { state, aid } = options;
   let session: Scp03Card | undefined;
   let keyVersion = 0;
   const keysetOf = (version: number): { readonly version: number; readonly keyset: Keyset } | undefined => {
-    const versions = state.ids(keysetCells.prefix).map(Number).toSorted((a, b) => a - b);
+    const versions = state
+      .ids(keysetCells.prefix)
+      .map(Number)
+      .toSorted((a, b) => a - b);
     const found = version === 0 ? versions[0] : versions.find((each) => each === version);
     const keyset = found === undefined ? undefined : state.read(keysetCells(found));
     return found === undefined || keyset === undefined ? undefined : { version: found, keyset };

@@ -75,7 +75,7 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /** How the octets of the write that the power cut hits end up: its first `keep`, and as many zeros as `zeros` after them. */
-export type Tear = { readonly keep: number; readonly zeros?: number };
+type Tear = { readonly keep: number; readonly zeros?: number };
 
 /** Files in memory. They outlive a power cut; what reads them afterwards sees what a disk would show. */
 export type MemoryFiles = CardFiles & {

@@ -59,10 +59,12 @@ function loadCrl(es10: Es10, request: Uint8Array): Uint8Array {
   }
   const issuer = es10.identity.trustedCis.find(({ subjectRaw }) => equalBytes(subjectRaw, crl.issuerRaw));
   if (issuer === undefined) return failed('verificationKeyNotFound');
-  if (!es10.ec.verify(issuer.curve, issuer.publicKey, crl.tbs, crl.signature)) return failed('invalidSignature');
+  if (!es10.ec.verify(issuer.curve, issuer.publicKey, crl.tbs, crl.signature))
+    return failed('invalidSignature');
   const held = crlCells(toHex(issuer.subjectKeyIdentifier ?? issuer.publicKey));
   const before = es10.state.read(held);
-  if (before !== undefined && parseCrl(before).thisUpdate >= crl.thisUpdate) return failed('freshCrlAlreadyLoaded');
+  if (before !== undefined && parseCrl(before).thisUpdate >= crl.thisUpdate)
+    return failed('freshCrlAlreadyLoaded');
   if (der.length > es10.freeMemory()) return failed('notEnoughMemorySpace');
   es10.state.write(held, der);
   return LoadCRLResponse.encode({ is: 'loadCRLResponseOk', value: {} });

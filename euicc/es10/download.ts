@@ -64,7 +64,10 @@ function rulesAllowed(es10: Es10, { profileOwner, profilePolicyRules = [] }: Pro
   if (rules.length === 0) return true;
   if (profileOwner === undefined) return false;
   // A profile that may not be disabled would shut out another that is there (2.9.1).
-  if (rules.includes('ppr1') && es10.profiles.list().some(({ profileClass }) => profileClass === 'operational')) {
+  if (
+    rules.includes('ppr1') &&
+    es10.profiles.list().some(({ profileClass }) => profileClass === 'operational')
+  ) {
     return false;
   }
   const rat = RulesAuthorisationTable.decode(es10.record.rat);

@@ -21,11 +21,11 @@ const TAG_EID = 0x5a;
 const VOLATILE_MEMORY = 8192;
 
 /** EUICCInfo2 as it is now: the memory left and the number of applications stand in extCardResource. */
-export function currentEuiccInfo2({ record, profiles, freeMemory }: Es10): Uint8Array {
+export function currentEuiccInfo2({ record, profiles, ...es10 }: Es10): Uint8Array {
   const info: TypeOf<typeof EuiccInfo2> = EuiccInfo2.decode(record.euiccInfo2);
   const extCardResource = concat(
     encodeTlv(0x81, uintBytes(Math.min(profiles.list().length, 0xff), 1)),
-    encodeTlv(0x82, uintBytes(freeMemory(), 4)),
+    encodeTlv(0x82, uintBytes(es10.freeMemory(), 4)),
     encodeTlv(0x83, uintBytes(VOLATILE_MEMORY, 4)),
   );
   return EuiccInfo2.encode({ ...info, extCardResource });
@@ -60,7 +60,8 @@ function certs({ identity }: Es10, request: Uint8Array): Uint8Array {
   const credential = identity.credentials.find(
     ({ ciPKId }) => euiccCiPKId === undefined || equalBytes(ciPKId, euiccCiPKId),
   );
-  if (credential === undefined) return GetCertsResponse.encode({ is: 'getCertsError', value: 'invalidCiPKId' });
+  if (credential === undefined)
+    return GetCertsResponse.encode({ is: 'getCertsError', value: 'invalidCiPKId' });
   const { euiccCertificate, eumCertificate } = credential;
   return GetCertsResponse.encode({ is: 'certs', value: { eumCertificate, euiccCertificate } });
 }

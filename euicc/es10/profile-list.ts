@@ -2,7 +2,7 @@
 import { isAgentError } from '../../base/errors.ts';
 import { SetNicknameRequest, SetNicknameResponse } from '../../codec/rsp/profile-management.ts';
 import {
-  ProfileInfo,
+  type ProfileInfo,
   ProfileInfoListRequest,
   ProfileInfoListResponse,
 } from '../../codec/rsp/profiles.ts';
@@ -46,7 +46,7 @@ function infoOf({ record, metadata, profileClass, enabled }: Profile, tags: read
     ...(record.dpProprietaryData === undefined ? {} : { dpProprietaryData: record.dpProprietaryData }),
   };
   const wanted = new Set<string | undefined>(tags.map((tag) => MEMBER_OF_TAG.get(tag)));
-  return Object.fromEntries(Object.entries(all).filter(([member]) => wanted.has(member))) as Info;
+  return Object.fromEntries(Object.entries(all).filter(([member]) => wanted.has(member)));
 }
 
 function getProfilesInfo({ profiles }: Es10, request: Uint8Array): Uint8Array {

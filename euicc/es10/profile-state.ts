@@ -56,7 +56,12 @@ function enable(es10: Es10, request: Uint8Array): Uint8Array {
     if (profile === undefined) return 'iccidOrAidNotFound';
     if (profile.enabled) return 'profileNotInDisabledState';
     if (hasRule(before, 'ppr1')) return 'disallowedByPolicy';
-    if (before?.profileClass === 'test' && profile.profileClass !== 'test' && displaced !== 0 && displaced !== profile.number) {
+    if (
+      before?.profileClass === 'test' &&
+      profile.profileClass !== 'test' &&
+      displaced !== 0 &&
+      displaced !== profile.number
+    ) {
       return 'wrongProfileReenabling';
     }
     if (isBusy(es10, refreshFlag)) return 'catBusy';
@@ -109,10 +114,11 @@ function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
     .filter(
       ({ profileClass, record }) =>
         (profileClass === 'operational' && resetOptions.includes('deleteOperationalProfiles')) ||
-        (profileClass === 'test' && record.fieldLoaded && resetOptions.includes('deleteFieldLoadedTestProfiles')),
+        (profileClass === 'test' &&
+          record.fieldLoaded &&
+          resetOptions.includes('deleteFieldLoadedTestProfiles')),
     );
-  const clearsAddress =
-    resetOptions.includes('resetDefaultSmdpAddress') && settings.defaultDpAddress !== '';
+  const clearsAddress = resetOptions.includes('resetDefaultSmdpAddress') && settings.defaultDpAddress !== '';
   const resetResult = ((): Parameters<typeof EuiccMemoryResetResponse.encode>[0]['resetResult'] => {
     if (doomed.length === 0 && !clearsAddress) return 'nothingToDelete';
     const refresh = doomed.some(({ enabled }) => enabled);

@@ -18,7 +18,7 @@ const LONG_RES = 0x02;
 /** AMF of a resynchronisation (6.3.3). */
 const RESYNC_AMF = new Uint8Array(AMF_OCTETS);
 
-export type AkaOutcome =
+type AkaOutcome =
   | { readonly is: 'ok'; readonly res: Uint8Array; readonly ck: Uint8Array; readonly ik: Uint8Array }
   | { readonly is: 'resync'; readonly auts: Uint8Array }
   /** AUTN is not the network's. */
@@ -40,7 +40,7 @@ const sequenceNumbers = cborMap({
 type Sequence = { readonly sqn: readonly number[]; readonly uses: number };
 
 /** What the names of the cells of a profile's sequence numbers begin with. */
-export function akaCellPrefix(profileNumber: number): string {
+function akaCellPrefix(profileNumber: number): string {
   return `profile/${profileNumber}/aka/`;
 }
 

@@ -20,7 +20,7 @@ const TAG_TERMINAL_CAPABILITY = 0xa9;
 export const REFRESH_UICC_RESET = 0x04;
 
 /** How the terminal took a proactive command: 0X done, 2X not now, 3X never (ETSI TS 102 223, 8.12). */
-export type TerminalResult = 'done' | 'later' | 'refused';
+type TerminalResult = 'done' | 'later' | 'refused';
 
 type Proactive = {
   readonly command: Uint8Array;

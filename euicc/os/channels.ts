@@ -10,7 +10,7 @@ import {
 } from './card.ts';
 import { ok, refuse, type Reply, status } from './reply.ts';
 
-export const MAX_CHANNEL = 19;
+const MAX_CHANNEL = 19;
 const OPEN = 0x00;
 const CLOSE = 0x80;
 /** Nothing changed: the channel is closed already. */

@@ -48,7 +48,7 @@ export type Pins = {
 };
 
 /** What the names of the cells of a profile's PINs begin with. */
-export function pinCellPrefix(profileNumber: number): string {
+function pinCellPrefix(profileNumber: number): string {
   return `profile/${profileNumber}/pin/`;
 }
 

@@ -83,8 +83,7 @@ export function createTestPki(ec: Ec, curve: CurveName = 'P-256', name = 'Test C
     eum,
     euicc,
     issue,
-    dpAuth: (change = {}) =>
-      issue({ policies: [RSP_ROLE.dpAuth], registeredId: TEST_DP_OID, ...change }),
+    dpAuth: (change = {}) => issue({ policies: [RSP_ROLE.dpAuth], registeredId: TEST_DP_OID, ...change }),
     dpPb: (change = {}) => issue({ policies: [RSP_ROLE.dpPb], registeredId: TEST_DP_OID, ...change }),
   };
 }

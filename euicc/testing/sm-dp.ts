@@ -5,7 +5,7 @@ import { encodeTlv } from '../../codec/ber-tlv.ts';
 import type { Eid } from '../../codec/ids.ts';
 import {
   AuthenticateServerRequest,
-  authenticateResponseOk,
+  type authenticateResponseOk,
   AuthenticateServerResponse,
   CtxParams1,
   ServerSigned1,
@@ -76,7 +76,7 @@ export function authenticateServerRequest(
 /** The good half of BF38. */
 export function authenticated(response: Uint8Array): TypeOf<typeof authenticateResponseOk> {
   const decoded = AuthenticateServerResponse.decode(response);
-  if (decoded.is !== 'authenticateResponseOk') throw new Error(`refused: ${decoded.value.authenticateErrorCode}`);
+  if (decoded.is !== 'authenticateResponseOk') throw new Error(`refused: ${decoded.is}`);
   return decoded.value;
 }
 
@@ -112,7 +112,7 @@ export function prepareDownloadRequest(
 /** The one-time public key in BF21. */
 export function euiccOtpkOf(response: Uint8Array): Uint8Array {
   const decoded = PrepareDownloadResponse.decode(response);
-  if (decoded.is !== 'downloadResponseOk') throw new Error(`refused: ${decoded.value.downloadErrorCode}`);
+  if (decoded.is !== 'downloadResponseOk') throw new Error(`refused: ${decoded.is}`);
   return EuiccSigned2.decode(decoded.value.euiccSigned2).euiccOtpk;
 }
 

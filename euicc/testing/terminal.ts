@@ -23,7 +23,14 @@ export async function exchange(slot: CardSlot, command: CommandApdu): Promise<Re
   let data = response.data;
   while (response.sw >> 8 === 0x61) {
     const le = response.sw & 0xff;
-    const next = { cla: command.cla & ~0x0c, ins: 0xc0, p1: 0, p2: 0, data: new Uint8Array(0), le: le === 0 ? 256 : le };
+    const next = {
+      cla: command.cla & ~0x0c,
+      ins: 0xc0,
+      p1: 0,
+      p2: 0,
+      data: new Uint8Array(0),
+      le: le === 0 ? 256 : le,
+    };
     response = decodeResponseApdu(await slot.transmit(encodeCommandApdu(next)));
     data = concat(data, response.data);
   }

@@ -2,13 +2,20 @@
 import { fromHex } from '../../base/bytes.ts';
 import { Secret } from '../../base/log.ts';
 import { createSeededRandom } from '../../base/random.ts';
-import { decodeIccid, encodeIccid, encodeIccidPlain, encodeImsi, type Iccid, parseIccid, parseImsi } from '../../codec/ids.ts';
+import {
+  encodeIccid,
+  encodeIccidPlain,
+  encodeImsi,
+  type Iccid,
+  parseIccid,
+  parseImsi,
+} from '../../codec/ids.ts';
 import { GetEuiccChallengeRequest, GetEuiccChallengeResponse } from '../../codec/rsp/euicc-info.ts';
 import { encodeProfilePackage, type ProfileElement } from '../../codec/saip/package.ts';
 import { createNodeEc } from '../../crypto/ec-node.ts';
 import { type Euicc, openEuicc } from '../euicc.ts';
 import { manufactureEuicc, type Personalisation } from '../manufacture.ts';
-import { END, filesElement, HEADER, MF_FILES, milenage, pins, USIM } from '../profile-samples.ts';
+import { described, END, filesElement, HEADER, MF_FILES, milenage, USIM } from '../profile-samples.ts';
 import type { ProfileMetadata } from '../profiles.ts';
 import { openCardStore } from '../store.ts';
 import { createMemoryFiles, type MemoryFiles } from '../store-files.ts';
@@ -25,7 +32,7 @@ import {
 import type { IsdRChannel } from './terminal.ts';
 
 export const ec = createNodeEc();
-export const STORE_KEY = new Secret(new Uint8Array(32).fill(0x4b));
+const STORE_KEY = new Secret(new Uint8Array(32).fill(0x4b));
 export const ISD_R_KEYS = {
   kvn: 0x30,
   enc: new Secret(new Uint8Array(16).fill(0x40)),
@@ -36,21 +43,33 @@ export const ISD_R_KEYS = {
 export const PROVISIONING_ICCID = parseIccid('8988211000000000001');
 export const ICCID_A = parseIccid('8988211000000000019');
 export const ICCID_B = parseIccid('8988211000000000027');
-export const IMSI_A = parseImsi('001010000000001');
+const IMSI_A = parseImsi('001010000000001');
+
+const RULES = 16;
+/** Every rule: reading is free, updating needs the PIN. */
+const ACCESS_RULES = described(
+  { fileDescriptor: fromHex('42210010'), efFileSize: fromHex('0100') },
+  '8001019000800102A406830101950108'.repeat(RULES),
+);
 
 /** A small package with MF, USIM with Milenage, and one PIN; `imsi` shows which profile is enabled. */
 export function samplePackage(iccid: Iccid, imsi = IMSI_A, more: readonly ProfileElement[] = []): Uint8Array {
-  const header = { ...HEADER, value: { ...HEADER.value, iccid: encodeIccidPlain(iccid) } } as ProfileElement;
+  if (HEADER.type !== 'header' || USIM.type !== 'usim') throw new Error('not a header and a USIM');
+  const header: ProfileElement = { ...HEADER, value: { ...HEADER.value, iccid: encodeIccidPlain(iccid) } };
   const mf = filesElement('mf', '1', {
     ...MF_FILES,
+    'ef-arr': ACCESS_RULES,
     'ef-iccid': [{ is: 'fillFileContent', value: encodeIccid(iccid) }],
   });
-  if (USIM.type !== 'usim') throw new Error('not a USIM');
   const usim: ProfileElement = {
     ...USIM,
     value: {
       ...USIM.value,
-      files: { ...USIM.value.files, 'ef-imsi': [{ is: 'fillFileContent', value: encodeImsi(imsi) }] },
+      files: {
+        ...USIM.value.files,
+        'ef-arr': ACCESS_RULES,
+        'ef-imsi': [{ is: 'fillFileContent', value: encodeImsi(imsi) }],
+      },
     },
   };
   return encodeProfilePackage([header, mf, usim, milenage(), ...more, END]);
@@ -149,9 +168,8 @@ export async function prepare(
   const { euiccChallenge } = GetEuiccChallengeResponse.decode(
     await isdR.es10(GetEuiccChallengeRequest.encode({})),
   );
-  const { transactionId, request } = authenticateServerRequest(pki, euiccChallenge, {
-    ...(download.transactionId === undefined ? {} : { transactionId: download.transactionId }),
-  });
+  const change = download.transactionId === undefined ? {} : { transactionId: download.transactionId };
+  const { transactionId, request } = authenticateServerRequest(pki, euiccChallenge, change);
   const { euiccSignature1 } = authenticated(await isdR.es10(request));
   const prepared = prepareDownloadRequest(pki, { transactionId, euiccSignature1, ...more });
   const euiccOtpk = euiccOtpkOf(await isdR.es10(prepared.request));
