@@ -1,0 +1,300 @@
+// The SM-DP: authenticates with eUICCs, and builds, binds and signs profiles for those that an SM-SR accepted (SGP.22 3.1, 5.6).
+import { equalBytes, toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { AgentError, isAgentError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import { encodeTlv } from '../../codec/ber-tlv.ts';
+import type { Eid, Iccid } from '../../codec/ids.ts';
+import { ServerSigned1 } from '../../codec/rsp/authenticate-server.ts';
+import { EuiccInfo1 } from '../../codec/rsp/euicc-info.ts';
+import { SmdpSigned2 } from '../../codec/rsp/prepare-download.ts';
+import { TAG_SIGNATURE, withSignature } from '../../codec/rsp/types.ts';
+import type { Ec } from '../../crypto/ec.ts';
+import { parseCertificate } from '../../crypto/x509.ts';
+import type { SmDpPki } from '../issuer/pki.ts';
+import type { AuthenticateClientAnswer, BoundProfile, InitiateAuthenticationAnswer, SmDp } from '../roles.ts';
+import type { Store } from '../store/store.ts';
+import {
+  findSubscription,
+  type SealKeys,
+  setSubscriptionState,
+  type Subscription,
+  subscriptionSecrets,
+} from '../store/subscriptions.ts';
+import { bindProfile, profileMetadata, type Witness } from './bound-profile.ts';
+import { checkAuthenticateResponse, checkDownloadResponse, refused, requireAccepted } from './evidence.ts';
+import { handlePendingNotification } from './notifications.ts';
+import { buildProfilePackage } from './profile-builder.ts';
+import { addSession, builtProfiles, changeSession, type SessionRow, sessionOf } from './sessions.ts';
+import { orderSubscription, type SubscriptionDefaults, type SubscriptionPorts } from './subscriptions.ts';
+
+export type SmDpOptions = {
+  readonly store: Store;
+  /** Names the SM-DP's rows in the database. */
+  readonly owner: string;
+  readonly ec: Ec;
+  /** serverAddress: where the eUICC's notifications go. */
+  readonly address: string;
+  readonly pki: SmDpPki;
+  readonly subscriptions: SubscriptionDefaults;
+  /** Seal subscribers' secrets; the first for new ones. */
+  readonly sealKeys: SealKeys;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly witness?: Witness;
+};
+
+/** An SM-DP that can say how many unprotected profile packages it ever built. */
+export type CountingSmDp = SmDp & { profilesBuilt(): Promise<number> };
+
+type Context = SmDpOptions & { readonly ports: SubscriptionPorts; readonly ciPkId: Uint8Array };
+
+/** Every step may be repeated with the same request and answers the same. Throws `KEY_INVALID` for a CI without key identifier. */
+export function createSmDp(options: SmDpOptions): CountingSmDp {
+  const ciPkId = parseCertificate(options.pki.ciCertificate).subjectKeyIdentifier;
+  if (ciPkId === undefined) throw new AgentError('KEY_INVALID', { why: 'the CI has no key identifier' });
+  const { store, owner, ec, pki, clock, sealKeys, random } = options;
+  const witness = options.witness ?? (() => {});
+  const ports = { owner, sealKeys, random, clock, defaults: options.subscriptions, witness };
+  const context: Context = { ...options, ports, ciPkId };
+  // Each step is one transaction, so that a repetition that comes while the first is at work finds the first one's answer.
+  return {
+    async downloadOrder(order) {
+      const { iccid, imsi } = await store.transaction((tx) => orderSubscription(tx, ports, order));
+      return { iccid, imsi };
+    },
+    initiateAuthentication: (request) => initiate(context, request),
+    authenticateClient: (request) => authenticateClient(context, request),
+    getBoundProfilePackage: (request) => getBoundProfilePackage(context, request),
+    handleNotification(pendingNotification) {
+      const { ciCertificate, registeredId } = pki;
+      const at = clock.wall();
+      return handlePendingNotification(
+        { store, owner, ec, ciCertificate, registeredId, at },
+        pendingNotification,
+      );
+    },
+    profilesBuilt: () => store.read((reader) => builtProfiles(reader, owner)),
+  };
+}
+
+type Request<M extends keyof SmDp> = Parameters<SmDp[M]>[0];
+
+async function initiate(
+  { store, owner, ec, random, clock, address, pki, ciPkId }: Context,
+  { euiccChallenge, euiccInfo1 }: Request<'initiateAuthentication'>,
+): Promise<InitiateAuthenticationAnswer> {
+  const info = EuiccInfo1.decode(euiccInfo1);
+  const lists = [info.euiccCiPKIdListForVerification, info.euiccCiPKIdListForSigning];
+  if (!lists.every((list) => list.some((id) => equalBytes(id, ciPkId)))) {
+    throw refused('no common certificate issuer', { ciPkId: toHex(ciPkId) });
+  }
+  const transactionId = random.bytes(16);
+  const serverChallenge = random.bytes(16);
+  const serverSigned1 = ServerSigned1.encode({
+    transactionId,
+    euiccChallenge,
+    serverAddress: address,
+    serverChallenge,
+  });
+  const { certificate, key } = pki.dpAuth;
+  const session = {
+    owner,
+    transactionId: toHex(transactionId),
+    euiccChallenge,
+    serverChallenge,
+    serverSigned1,
+    ciPkId,
+  };
+  await store.transaction((tx) => addSession(tx, session, clock.wall()));
+  return {
+    transactionId,
+    serverSigned1,
+    serverSignature1: encodeTlv(TAG_SIGNATURE, ec.sign(key.curve, key.privateKey, serverSigned1)),
+    euiccCiPKIdToBeUsed: encodeTlv(0x04, ciPkId),
+    serverCertificate: certificate,
+  };
+}
+
+async function authenticateClient(
+  context: Context,
+  request: Request<'authenticateClient'>,
+): Promise<AuthenticateClientAnswer> {
+  const { store, owner, ec, pki, clock } = context;
+  const { transactionId, authenticateServerResponse: response, eid, iccid, verdict } = request;
+  requireAccepted(verdict);
+  return store.transaction(async (tx) => {
+    const session = await sessionOf(tx, owner, transactionId);
+    const repeated = repeatedAuthentication(context, session, request);
+    if (repeated !== undefined) return repeated;
+    const at = clock.wall();
+    const { serverSigned1 } = session;
+    const { ciCertificate } = pki;
+    const evidence = checkAuthenticateResponse(ec, { response, eid, serverSigned1, ciCertificate, at });
+    deliverable(await findSubscription(tx, owner, { iccid }), eid, iccid);
+    const { certificate, key } = pki.dpPb;
+    const smdpSigned2 = SmdpSigned2.encode({ transactionId, ccRequiredFlag: false });
+    const covered = withSignature(smdpSigned2, evidence.euiccSignature1);
+    const smdpSignature2 = ec.sign(key.curve, key.privateKey, covered);
+    const { euiccCertificate, eumCertificate } = evidence;
+    await changeSession(
+      tx,
+      session,
+      {
+        state: 'authenticated',
+        eid,
+        iccid,
+        euiccCertificate,
+        eumCertificate,
+        authenticateServerResponse: response,
+        smdpSigned2,
+        smdpSignature2,
+      },
+      at,
+    );
+    return {
+      smdpSigned2,
+      smdpSignature2: encodeTlv(TAG_SIGNATURE, smdpSignature2),
+      smdpCertificate: certificate,
+    };
+  });
+}
+
+/** The first answer again for the same request; `REFUSED` for another one in a session that has its eUICC. */
+function repeatedAuthentication(
+  { pki }: Context,
+  session: SessionRow,
+  { authenticateServerResponse, eid, iccid }: Request<'authenticateClient'>,
+): AuthenticateClientAnswer | undefined {
+  if (session.state === 'initiated') return undefined;
+  const { smdpSigned2, smdpSignature2 } = session;
+  const same =
+    session.eid === eid &&
+    session.iccid === iccid &&
+    session.authenticateServerResponse !== null &&
+    equalBytes(session.authenticateServerResponse, authenticateServerResponse);
+  if (!same || smdpSigned2 === null || smdpSignature2 === null) {
+    throw refused('the session is authenticated already');
+  }
+  return {
+    smdpSigned2,
+    smdpSignature2: encodeTlv(TAG_SIGNATURE, smdpSignature2),
+    smdpCertificate: pki.dpPb.certificate,
+  };
+}
+
+/** Throws `REFUSED` unless the subscription is this eUICC's and its profile is not installed yet. */
+function deliverable(subscription: Subscription | undefined, eid: Eid, iccid: Iccid): Subscription {
+  if (subscription === undefined || subscription.eid !== eid) {
+    throw refused('no profile is reserved for this eUICC', { iccid });
+  }
+  if (subscription.state !== 'reserved' && subscription.state !== 'downloaded') {
+    throw refused('the profile was installed already', { iccid, state: subscription.state });
+  }
+  return subscription;
+}
+
+async function getBoundProfilePackage(
+  context: Context,
+  { transactionId, prepareDownloadResponse: response }: Request<'getBoundProfilePackage'>,
+): Promise<BoundProfile> {
+  const { store, owner, ec, clock, log } = context;
+  return store.transaction(async (tx) => {
+    const session = await sessionOf(tx, owner, transactionId);
+    const repeated = repeatedBinding(session, response);
+    if (repeated !== undefined) return repeated;
+    const { eid, iccid, smdpSignature2, euiccCertificate } = session;
+    if (
+      session.state !== 'authenticated' ||
+      eid === null ||
+      iccid === null ||
+      smdpSignature2 === null ||
+      euiccCertificate === null
+    ) {
+      throw refused('the session is not ready for a profile', { state: session.state });
+    }
+    const euiccOtpk = checkDownloadResponse(ec, {
+      response,
+      transactionId,
+      smdpSignature2,
+      euiccCertificate,
+    });
+    const subscription = deliverable(await findSubscription(tx, owner, { iccid }), eid, iccid);
+    const secrets = await subscriptionSecrets(tx, context.sealKeys, owner, iccid);
+    const { boundProfilePackage, profileBytes } = build(context, subscription, secrets, {
+      eid,
+      transactionId,
+      euiccOtpk,
+    });
+    const at = clock.wall();
+    await changeSession(
+      tx,
+      session,
+      {
+        state: 'bound',
+        prepareDownloadResponse: response,
+        boundProfilePackage,
+        profileBytes,
+        built: session.built + 1,
+      },
+      at,
+    );
+    await setSubscriptionState(tx, owner, iccid, 'downloaded', at);
+    log.write('info', 'smdp', 'profile bound', {
+      eid,
+      iccid,
+      profileBytes,
+      transaction: toHex(transactionId),
+    });
+    return { boundProfilePackage, profileBytes, iccid };
+  });
+}
+
+function repeatedBinding(session: SessionRow, response: Uint8Array): BoundProfile | undefined {
+  const { boundProfilePackage, profileBytes, iccid, prepareDownloadResponse } = session;
+  if (prepareDownloadResponse === null) return undefined;
+  if (!equalBytes(prepareDownloadResponse, response)) throw refused('the session has another one-time key');
+  if (boundProfilePackage === null || profileBytes === null || iccid === null) {
+    throw refused('the download has ended', { state: session.state });
+  }
+  return { boundProfilePackage, profileBytes, iccid };
+}
+
+/** The only place where an unprotected profile package exists. */
+function build(
+  { ec, random, pki, address, subscriptions: defaults, ports }: Context,
+  { iccid, imsi, spn }: Subscription,
+  secrets: Awaited<ReturnType<typeof subscriptionSecrets>>,
+  target: { readonly eid: Eid; readonly transactionId: Uint8Array; readonly euiccOtpk: Uint8Array },
+): { readonly boundProfilePackage: Uint8Array; readonly profileBytes: number } {
+  const { mccMnc, profileName, profileBytes } = defaults;
+  const { witness } = ports;
+  const upp = buildProfilePackage({
+    ...secrets,
+    iccid,
+    imsi,
+    mccMnc,
+    spn,
+    profileName,
+    ...(profileBytes === undefined ? {} : { targetBytes: profileBytes }),
+  });
+  witness('UPP', upp);
+  try {
+    const boundProfilePackage = bindProfile({
+      ec,
+      random,
+      dpPbKey: pki.dpPb.key,
+      registeredId: pki.registeredId,
+      ...target,
+      metadata: profileMetadata({ iccid, spn, profileName, mccMnc, address }),
+      upp,
+      witness,
+    });
+    return { boundProfilePackage, profileBytes: upp.length };
+  } catch (error) {
+    if (isAgentError(error, 'KEY_INVALID')) throw refused('otPK.EUICC is no key of the curve');
+    throw error;
+  }
+}
