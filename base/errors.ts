@@ -20,6 +20,7 @@ export const ERRORS = {
   TLV_INVALID: { retry: 'never', text: 'the octets are not a well-formed TLV structure' },
   TLV_MISSING: { retry: 'never', text: 'a mandatory data object is missing' },
   TLV_VALUE: { retry: 'never', text: 'a data object holds a value that its definition rules out' },
+  SMS_INVALID: { retry: 'never', text: 'the octets are not a well-formed short message' },
   APDU_INVALID: { retry: 'never', text: 'the octets are not a well-formed APDU' },
   PACKET_INVALID: { retry: 'never', text: 'the octets are not a well-formed secured packet' },
   ID_INVALID: { retry: 'never', text: 'the identifier is malformed or its check digits are wrong' },
