@@ -29,9 +29,12 @@ import {
 import {
   decodeCommandPacket,
   decodeResponsePacket,
+  decodeSpi,
+  encodeSpi,
   splitCommandBody,
   splitResponseBody,
 } from '../codec/secured-packet.ts';
+import * as sms from '../codec/sms-tpdu.ts';
 import {
   block,
   blockRequest,
@@ -44,6 +47,9 @@ import { openCose, signCose } from '../crypto/cose.ts';
 import { issueCrl, parseCrl } from '../crypto/crl.ts';
 import { decodePublicKeyInfo, encodePublicKeyInfo } from '../crypto/ec-keys.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
+import { openCommand } from '../crypto/scp80-command.ts';
+import { openResponse } from '../crypto/scp80-response.ts';
+import { parseInitializeUpdate } from '../crypto/scp03-host.ts';
 import { issueCertificate, KEY_USAGE, parseCertificate } from '../crypto/x509.ts';
 import { buildProfilePackage } from '../operator/smdp/profile-builder.ts';
 import { below, type Dice, pick } from './mutate.ts';
@@ -120,6 +126,24 @@ const packetDecoders = [
     'describe',
     (dice) => shapeOctets(dice, pick(dice, RSP_OBJECTS).type),
     (bytes) => describe(bytes),
+  ),
+];
+
+const DELIVER = fromHex(
+  '400881214365877FF6227052000000002D02700000281506192222B00011E87CCEEBB2D93083011CE294F93FC4D8DE80DA1ABAE8C37CA3E72EC4432E5058',
+);
+const SUBMIT = fromHex('550D0B911614261771F000F5A7080B050423F423F40003010201');
+
+const messageDecoders = [
+  decoder('decodeSpi', always(Uint8Array.of(0x16, 0x19)), ([a = 0, b = 0]) => decodeSpi(a, b), encodeSpi),
+  decoder('decodeSmsDeliver', always(DELIVER), sms.decodeSmsDeliver, sms.encodeSmsDeliver),
+  decoder('decodeSmsSubmit', always(SUBMIT), sms.decodeSmsSubmit, sms.encodeSmsSubmit),
+  decoder('decodeSmsAddress', always(DELIVER.slice(1, 7)), sms.decodeSmsAddress, sms.encodeSmsAddress),
+  decoder(
+    'decodeSmsPpDownload',
+    always(sms.encodeSmsPpDownload({ tpdu: DELIVER, serviceCentre: fromHex('911234F5') })),
+    sms.decodeSmsPpDownload,
+    sms.encodeSmsPpDownload,
   ),
 ];
 
@@ -291,6 +315,8 @@ const wireDecoders = [
   ),
 ];
 
+const INITIALIZE_UPDATE = fromHex('0000000000000000000030037030760CD2C47C1DD395065FE5EAD8A9D7000001');
+
 function cryptoDecoders(): Decoder[] {
   const ec = createNodeEc();
   const { curve, privateKey, publicKey } = ec.generate('P-256');
@@ -313,10 +339,18 @@ function cryptoDecoders(): Decoder[] {
     nextUpdate: dates.notAfter,
     revoked: [{ serialNumber: '0102', at: dates.notBefore }],
   });
+  const keys = {
+    kic: { algorithm: 'des', key: new Secret(fromHex('300102030405060708090A0B0C0D0E0F')) },
+    kid: { algorithm: 'des', key: new Secret(fromHex('301102030405060708090A0B0C0D0E0F')) },
+  } as const;
+  const asked = { spi: decodeSpi(0x06, 0x19), kid: 0x35 };
   const cose = signCose(ec, { curve, privateKey, kid: Uint8Array.of(1) }, Uint8Array.of(1, 2, 3));
   return [
     decoder('parseCertificate', always(certificate), parseCertificate),
     decoder('parseCrl', always(crl), parseCrl),
+    decoder('openCommand', always(PACKET), (bytes) => openCommand(bytes, keys)),
+    decoder('openResponse', always(RECEIPT), (bytes) => openResponse(bytes, asked, keys)),
+    decoder('parseInitializeUpdate', always(INITIALIZE_UPDATE), parseInitializeUpdate),
     decoder('openCose', always(cose), openCose),
     decoder('decodePublicKeyInfo', always(encodePublicKeyInfo(curve, publicKey)), decodePublicKeyInfo),
     decoder(
@@ -332,6 +366,7 @@ export function createDecoders(): Decoder[] {
   return [
     ...apduDecoders,
     ...packetDecoders,
+    ...messageDecoders,
     ...idDecoders,
     ...rspDecoders,
     ...profileDecoders(),

@@ -34,7 +34,8 @@ export function encodeSpi(spi: Spi): Uint8Array {
   );
 }
 
-function decodeSpi(first: number, second: number): Spi {
+/** Reads the two octets of an SPI. */
+export function decodeSpi(first: number, second: number): Spi {
   return {
     counter: COUNTER[(first >> 3) & 3] ?? 'none',
     ciphering: (first & 4) !== 0,
@@ -191,6 +192,16 @@ export type ResponsePacket = {
   readonly head: Uint8Array;
   readonly body: Uint8Array;
 };
+
+/** RPL, RHL, TAR for a body of `bodyLength` octets (padding included). */
+export function encodeResponsePacketHead(
+  tar: Uint8Array,
+  integrityLength: number,
+  bodyLength: number,
+): Uint8Array {
+  if (tar.length !== 3) throw invalid('a TAR has three octets');
+  return concat(uintBytes(4 + bodyLength, 2), uintBytes(10 + integrityLength, 1), tar);
+}
 
 /** Reads a response packet without UDH, from RPL on. Throws `PACKET_INVALID`. Views. */
 export function decodeResponsePacket(packet: Uint8Array): ResponsePacket {

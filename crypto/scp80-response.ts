@@ -1,28 +1,21 @@
 // SCP80 response packets, the proof of receipt: checksum and ciphering on both sides (ETSI TS 102 225 5.2, 3GPP TS 31.115 4.4).
-import { bytesUint, concat, equalBytes, toHex, uintBytes } from '../base/bytes.ts';
+import { bytesUint, concat, equalBytes, uintBytes } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import {
-  cipherBlock,
-  decipher,
-  encipher,
-  integrityOctets,
-  integrityOf,
-  type Scp80Keys,
+  decodeResponsePacket,
+  encodeResponsePacketHead,
   type Spi,
-} from './scp80.ts';
-import { tarBytes } from './scp80-command.ts';
+  splitResponseBody,
+  UDH_RESPONSE,
+} from '../codec/secured-packet.ts';
+import { cipherBlock, decipher, encipher, integrityOctets, integrityOf, type Scp80Keys } from './scp80.ts';
 
-/** The user data header that stands before a response packet in a short message; the checksum covers it. */
-export const RESPONSE_HEADER: Uint8Array = Uint8Array.of(0x02, 0x71, 0x00);
-
-/** TAR, CNTR, PCNTR, status. */
-const HEADER_REST = 10;
-/** RPL, RHL, TAR: what stays in clear. */
-const CLEAR_OCTETS = 6;
 const COUNTER_OCTETS = 5;
 
-export type ResponsePacket = {
-  readonly tar: string;
+/** A proof of receipt in the clear. */
+export type SecuredResponse = {
+  /** Of the application that was addressed, 3 octets. */
+  readonly tar: Uint8Array;
   /** The counter of the command that is answered. */
   readonly counter: number;
   /** As in `POR_STATUS`. */
@@ -31,70 +24,62 @@ export type ResponsePacket = {
   readonly data: Uint8Array;
 };
 
-/** What the command asked for: the PoR part of its SPI, and KID for the kind of a redundancy check. */
+/** What the command asked for: its SPI, and KID for the kind of a redundancy check. */
 export type ResponseSecurity = {
-  readonly por: Pick<Spi['por'], 'integrity' | 'ciphering'>;
+  readonly spi: Pick<Spi, 'porIntegrity' | 'porCiphering'>;
   readonly kid: number;
 };
 
-/** Builds user data header and packet, from 02 71 00 on. */
-export function encodeResponsePacket(
-  packet: ResponsePacket,
-  { por, kid }: ResponseSecurity,
+/** Builds the packet from RPL on; the checksum covers the user data header 02 71 00 that stands before it too. */
+export function sealResponse(
+  response: SecuredResponse,
+  { spi, kid }: ResponseSecurity,
   keys: Scp80Keys,
 ): Uint8Array {
-  const checkLength = integrityOctets(por.integrity, kid);
-  if (por.ciphering && keys.kic === undefined)
+  const checkLength = integrityOctets(spi.porIntegrity, kid);
+  if (spi.porCiphering && keys.kic === undefined)
     throw new AgentError('KEY_INVALID', { why: 'no ciphering key' });
-  const block = por.ciphering && keys.kic !== undefined ? cipherBlock(keys.kic) : 1;
-  const secured = COUNTER_OCTETS + 2 + checkLength + packet.data.length;
+  const block = spi.porCiphering && keys.kic !== undefined ? cipherBlock(keys.kic) : 1;
+  const secured = COUNTER_OCTETS + 2 + checkLength + response.data.length;
   const padding = (block - (secured % block)) % block;
-  const clear = concat(
-    uintBytes(CLEAR_OCTETS - 2 + secured + padding, 2),
-    Uint8Array.of(HEADER_REST + checkLength),
-    tarBytes(packet.tar),
-  );
-  const fields = concat(uintBytes(packet.counter, COUNTER_OCTETS), Uint8Array.of(padding, packet.status));
-  const payload = concat(packet.data, new Uint8Array(padding));
-  const check = integrityOf(por.integrity, kid, keys, concat(RESPONSE_HEADER, clear, fields, payload));
+  const head = encodeResponsePacketHead(response.tar, checkLength, secured + padding);
+  const fields = concat(uintBytes(response.counter, COUNTER_OCTETS), Uint8Array.of(padding, response.status));
+  const payload = concat(response.data, new Uint8Array(padding));
+  const check = integrityOf(spi.porIntegrity, kid, keys, concat(UDH_RESPONSE, head, fields, payload));
   const body = concat(fields, check, payload);
-  return concat(RESPONSE_HEADER, clear, por.ciphering ? encipher(keys, body) : body);
+  return concat(head, spi.porCiphering ? encipher(keys, body) : body);
 }
 
-/** Opens what a card answered, from 02 71 00 on, as the command asked for it. Throws `SCP80_SECURITY`. */
-export function openResponsePacket(
-  bytes: Uint8Array,
-  { por, kid }: ResponseSecurity,
+/** Opens what a card answered, from RPL on, as the command asked for it. Throws `SCP80_SECURITY` or `PACKET_INVALID`. */
+export function openResponse(
+  packet: Uint8Array,
+  { spi, kid }: ResponseSecurity,
   keys: Scp80Keys,
-): ResponsePacket {
-  const refused = (why: string): AgentError =>
-    new AgentError('SCP80_SECURITY', { why, octets: bytes.length });
-  const header = bytes.subarray(0, RESPONSE_HEADER.length);
-  const packet = bytes.subarray(RESPONSE_HEADER.length);
-  const checkLength = integrityOctets(por.integrity, kid);
-  const checkEnd = COUNTER_OCTETS + 2 + checkLength;
-  if (!equalBytes(header, RESPONSE_HEADER) || packet.length < CLEAR_OCTETS + checkEnd)
-    throw refused('no response packet');
-  const clear = packet.subarray(0, CLEAR_OCTETS);
-  if (bytesUint(clear.subarray(0, 2)) !== packet.length - 2) throw refused('wrong length');
-  if (clear[2] !== HEADER_REST + checkLength) throw refused('not the security that was asked for');
-  const body = responseBody(packet.subarray(CLEAR_OCTETS), por.ciphering, keys);
-  if (body === undefined) throw refused('not whole blocks');
-  const checked = concat(header, clear, body.subarray(0, COUNTER_OCTETS + 2), body.subarray(checkEnd));
-  const check = integrityOf(por.integrity, kid, keys, checked);
-  if (!equalBytes(check, body.subarray(COUNTER_OCTETS + 2, checkEnd))) throw refused('wrong checksum');
-  const [padding = 0, status = 0] = body.subarray(COUNTER_OCTETS);
-  if (padding > body.length - checkEnd) throw refused('wrong padding');
+): SecuredResponse {
+  const { head, tar, integrityLength, body } = decodeResponsePacket(packet);
+  if (integrityLength !== integrityOctets(spi.porIntegrity, kid)) {
+    throw new AgentError('SCP80_SECURITY', { why: 'not the security that was asked for' });
+  }
+  const clear = spi.porCiphering ? deciphered(body, keys) : body;
+  const checkAt = COUNTER_OCTETS + 2;
+  const checkEnd = checkAt + integrityLength;
+  const covered = concat(UDH_RESPONSE, head, clear.subarray(0, checkAt), clear.subarray(checkEnd));
+  const check = integrityOf(spi.porIntegrity, kid, keys, covered);
+  if (!equalBytes(check, clear.subarray(checkAt, checkEnd))) {
+    throw new AgentError('SCP80_SECURITY', { why: 'wrong checksum' });
+  }
+  const { counter, status, data, paddingLength } = splitResponseBody(clear, integrityLength);
   return {
-    tar: toHex(clear.subarray(3)),
-    counter: bytesUint(body.subarray(0, COUNTER_OCTETS)),
+    tar: tar.slice(),
+    counter: bytesUint(counter),
     status,
-    data: body.slice(checkEnd, body.length - padding),
+    data: data.slice(0, data.length - paddingLength),
   };
 }
 
-function responseBody(body: Uint8Array, ciphering: boolean, keys: Scp80Keys): Uint8Array | undefined {
-  if (!ciphering) return body;
-  if (keys.kic === undefined) throw new AgentError('KEY_INVALID', { why: 'no ciphering key' });
-  return body.length % cipherBlock(keys.kic) === 0 ? decipher(keys.kic, body) : undefined;
+function deciphered(body: Uint8Array, { kic }: Scp80Keys): Uint8Array {
+  if (kic === undefined) throw new AgentError('KEY_INVALID', { why: 'no ciphering key' });
+  if (body.length % cipherBlock(kic) !== 0)
+    throw new AgentError('SCP80_SECURITY', { why: 'not whole blocks' });
+  return decipher(kic, body);
 }
