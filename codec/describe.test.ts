@@ -111,6 +111,15 @@ test('text out of the octets cannot act upon the terminal', () => {
   const text = describe(fromHex('BF3F0680041B5B324A'));
   match(text, /defaultDpAddress \[4\] "\\\\?u001b\[2J"|\\x1B/);
   ok(!text.includes('\u001b'));
+  // A distinguished name: commonName = ESC [2J, U+202E.
+  const name = fromHex('3012311030 0E0603550403 0C071B5B324AE280AE'.replaceAll(' ', ''));
+  const validity = fromHex('301E170D3234303731363039353435385A170D3234303731363039353435385A');
+  const algorithm = fromHex('300A06082A8648CE3D040302');
+  const key = encodeTlv(0x30, algorithm, fromHex('03020004'));
+  const tbs = encodeTlv(0x30, fromHex('020101'), algorithm, name, validity, name, key);
+  const certificate = describe(encodeTlv(0x30, tbs, algorithm, fromHex('03020000')));
+  match(certificate, /subject \[18\] commonName=\\x1B\[2J\\x202E/);
+  ok(!certificate.includes('\u001b') && !certificate.includes('\u202e'));
 });
 
 test('scripts show their commands and answers', () => {

@@ -243,6 +243,21 @@ test('server values keep their octets, even with lengths that DER would not use'
   equal(toHex(request.serverCertificate), certificate);
 });
 
+test('an object that travels unchanged must be one object with the tag of its place', () => {
+  const rest = { euiccSignature2: new Uint8Array(64) };
+  for (const euiccSigned2 of ['3100', '30003000', '3001']) {
+    throws(
+      () =>
+        PrepareDownloadResponse.encode({
+          is: 'downloadResponseOk',
+          value: { euiccSigned2: fromHex(euiccSigned2), ...rest },
+        }),
+      (error) => isAgentError(error),
+      euiccSigned2,
+    );
+  }
+});
+
 test('two certificates with one tag are told apart by their order', () => {
   const [first, second] = ['3003020101', '3003020102'];
   const members = ['3003020100', tlv(0x5f37, '22'.repeat(64)), first];
