@@ -70,7 +70,10 @@ export function bytesUint(bytes: Uint8Array): number {
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
 
+/** Encodes text as UTF-8. Throws `TEXT_INVALID` for half of a surrogate pair, which UTF-8 cannot hold. */
 export function utf8Bytes(text: string): Uint8Array {
+  const at = text.search(/\p{Surrogate}/u);
+  if (at >= 0) throw new AgentError('TEXT_INVALID', { at });
   return utf8Encoder.encode(text);
 }
 

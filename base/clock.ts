@@ -1,5 +1,5 @@
 // Time by parameter: the only place that touches timers, and a virtual clock for tests.
-import { AgentError } from './errors.ts';
+import { AgentError, errorOf } from './errors.ts';
 
 /** A source of time. `now` is monotonic milliseconds, `wall` is Unix milliseconds and may jump. */
 export type Clock = {
@@ -9,11 +9,22 @@ export type Clock = {
   schedule(delayMs: number, run: () => void): () => void;
 };
 
+/** What a timer of Node can hold; beyond it one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const realClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   schedule(delayMs, run) {
-    const timer = setTimeout(run, Math.min(Math.max(0, delayMs), 2 ** 31 - 1));
+    let timer: NodeJS.Timeout | undefined;
+    const arm = (leftMs: number): void => {
+      const later = leftMs > LONGEST_TIMER_MS;
+      timer = setTimeout(
+        later ? () => arm(leftMs - LONGEST_TIMER_MS) : run,
+        Math.min(leftMs, LONGEST_TIMER_MS),
+      );
+    };
+    arm(Math.max(0, delayMs));
     return () => clearTimeout(timer);
   },
 };
@@ -93,7 +104,7 @@ export function withDeadline<T>(
       },
       (error: unknown) => {
         done();
-        reject(error instanceof Error ? error : new Error(String(error)));
+        reject(errorOf(error));
       },
     );
     if (signal?.aborted === true) onAbort();
@@ -101,13 +112,24 @@ export function withDeadline<T>(
   });
 }
 
+/** Lets promises and work on files come to rest: files take real time, and no timer may overtake them. */
+async function quiet(): Promise<void> {
+  do await new Promise<void>((resolve) => setImmediate(resolve));
+  while (process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name === 'CloseReq'));
+}
+
+/** Real time that work may stand still, without any timer due, before the virtual clock gives it up. */
+const IDLE_LIMIT_MS = 2000;
+/** The same where the next timer lies past the limit of virtual time. */
+const IDLE_PAST_LIMIT_MS = 100;
+
 type Timer = { readonly at: number; readonly order: number; readonly run: () => void };
 
 /** A clock that stands still until a test moves it. */
 export type VirtualClock = Clock & {
   /** Runs every timer due within the next `ms`, in order, letting promises settle between them. */
   advance(ms: number): Promise<void>;
-  /** Steps from timer to timer until `work` settles; fails after `limitMs` of virtual time. */
+  /** Steps from timer to timer until `work` settles; fails after `limitMs` of virtual time, or when nothing moves any more. */
   settle<T>(work: Promise<T>, limitMs?: number): Promise<T>;
 };
 
@@ -129,7 +151,7 @@ export function createVirtualClock(startWallMs = 1_800_000_000_000): VirtualCloc
     return first;
   };
   const step = async (limit: number): Promise<boolean> => {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await quiet();
     const timer = nextTimer();
     if (timer === undefined || timer.at > limit) return false;
     timers.delete(timer);
@@ -148,14 +170,18 @@ export function createVirtualClock(startWallMs = 1_800_000_000_000): VirtualCloc
     async advance(ms) {
       const end = nowMs + ms;
       while (await step(end));
-      nowMs = end;
+      nowMs = Math.max(nowMs, end);
     },
     async settle(work, limitMs = 3_600_000) {
       let settled = false;
       const mark = (): void => void (settled = true);
       work.then(mark, mark);
       const limit = nowMs + limitMs;
-      for (let idle = 0; !settled && idle < 1000; ) idle = (await step(limit)) ? 0 : idle + 1;
+      let idleSince = performance.now();
+      const idleLimitMs = (): number => (timers.size > 0 ? IDLE_PAST_LIMIT_MS : IDLE_LIMIT_MS);
+      while (!settled && performance.now() - idleSince < idleLimitMs()) {
+        if (await step(limit)) idleSince = performance.now();
+      }
       if (!settled) throw new AgentError('DEADLINE', { what: 'virtual clock', timeoutMs: limitMs });
       return work;
     },

@@ -110,7 +110,12 @@ function sentence(code: ErrorCode, data: ErrorData): string {
 
 /** Turns whatever was thrown into an Error. */
 export function errorOf(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+  if (thrown instanceof Error) return thrown;
+  try {
+    return new Error(String(thrown));
+  } catch {
+    return new Error('something that has no text was thrown');
+  }
 }
 
 /** Whether `thrown` is an AgentError, of one of `codes` where any are given. */

@@ -44,9 +44,9 @@ export function createLog(options: {
   return {
     write(level, at, msg, fields = {}) {
       if (LEVELS.indexOf(level) < least) return;
-      options.out(
-        JSON.stringify({ t: new Date(options.clock.wall()).toISOString(), level, at, msg, ...fields }),
-      );
+      const head = { t: new Date(options.clock.wall()).toISOString(), level, at, msg };
+      // The head stands first and cannot be overwritten by a field of the same name.
+      options.out(JSON.stringify({ ...head, ...fields, ...head }));
     },
   };
 }

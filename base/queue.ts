@@ -1,7 +1,10 @@
 // A bounded queue between a producer that cannot wait and a consumer that iterates.
 import { AgentError } from './errors.ts';
 
-/** `push` throws `QUEUE_FULL` at the bound and is ignored after `end`; the iteration ends or throws as `end` says. */
+/**
+ * `push` throws `QUEUE_FULL` at the bound and is ignored after `end`; what is left is still handed out, then the iteration
+ * ends or throws as `end` says. Of several consumers each item goes to one.
+ */
 export type Queue<T> = AsyncIterable<T> & {
   push(item: T): void;
   end(error?: Error): void;
@@ -12,10 +15,11 @@ export function createQueue<T>(limit: number): Queue<T> {
   const items: T[] = [];
   let ended = false;
   let failure: Error | undefined;
-  let wake: (() => void) | undefined;
+  let waiting: (() => void)[] = [];
   const signal = (): void => {
-    wake?.();
-    wake = undefined;
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
   };
   return {
     get size() {
@@ -40,7 +44,7 @@ export function createQueue<T>(limit: number): Queue<T> {
           if (failure !== undefined) throw failure;
           return;
         }
-        await new Promise<void>((resolve) => (wake = resolve));
+        await new Promise<void>((resolve) => void waiting.push(resolve));
       }
     },
   };

@@ -44,13 +44,14 @@ export function decodeCommandApdu(bytes: Uint8Array): CommandApdu {
   return { ...header, data, le: le === 0 ? 65536 : le };
 }
 
-/** Writes a command in the short form where it fits, else extended. */
+/** Writes a command in the short form where it fits, else extended. Throws `APDU_INVALID` where a field does not fit. */
 export function encodeCommandApdu(command: CommandApdu): Uint8Array {
   const { cla, ins, p1, p2, data, le } = command;
   const header = Uint8Array.of(cla, ins, p1, p2);
   if (data.length > 65535 || (le !== undefined && (le < 1 || le > 65536))) {
     throw new AgentError('APDU_INVALID', { octets: data.length, le });
   }
+  if ((cla | ins | p1 | p2) >>> 8 !== 0) throw new AgentError('APDU_INVALID', { cla, ins, p1, p2 });
   if (data.length <= 255 && (le ?? 0) <= 256) {
     return concat(
       header,
@@ -86,12 +87,18 @@ export function channelOf(cla: number): number {
   return (cla & 0x40) === 0 ? cla & 0x03 : 4 + (cla & 0x0f);
 }
 
-/** The class with its logical channel replaced; keeps proprietary and secure messaging bits where both forms have them. */
+/**
+ * The class with its logical channel replaced. Between the form for channels 0 to 3 and the one for 4 to 19 the
+ * proprietary, chaining and secure messaging bits go along; secure messaging becomes 04, GlobalPlatform's, on the way back.
+ */
 export function withChannel(cla: number, channel: number): number {
-  if (channel < 0 || channel > 19) throw new AgentError('APDU_INVALID', { channel });
-  const secure = (cla & 0x40) === 0 ? (cla & 0x0c) !== 0 : (cla & 0x20) !== 0;
-  if (channel < 4) return (cla & 0x80) | ((cla & 0x40) === 0 ? cla & 0x1c : secure ? 0x04 : 0) | channel;
-  return (cla & 0x80) | 0x40 | (secure ? 0x20 : 0) | (channel - 4);
+  if (!Number.isInteger(channel) || channel < 0 || channel > 19)
+    throw new AgentError('APDU_INVALID', { channel });
+  const further = (cla & 0x40) !== 0;
+  if (channel < 4) {
+    return (further ? (cla & 0x90) | ((cla & 0x20) === 0 ? 0 : 0x04) : cla & 0xfc) | channel;
+  }
+  return (further ? cla & 0xf0 : (cla & 0x90) | 0x40 | ((cla & 0x0c) === 0 ? 0 : 0x20)) | (channel - 4);
 }
 
 export function swText(sw: number): string {

@@ -1,5 +1,5 @@
 // BER-TLV (ISO/IEC 8825-1, definite lengths): one reader and one writer for every structure in the project.
-import { concat, EMPTY } from '../base/bytes.ts';
+import { concat } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 
 /** A data object. `tag` holds the tag octets as a number (0x5F37, 0xBF2D); `raw` is the whole object. Views, not copies. */
@@ -98,8 +98,9 @@ export function encodeTag(tag: number): Uint8Array {
   return Uint8Array.of(tag);
 }
 
-/** DER length: the shortest form. */
+/** DER length: the shortest form, up to 16 MiB. Throws `NUMBER_RANGE`. */
 export function encodeLength(length: number): Uint8Array {
+  if (length > 0xffffff) throw new AgentError('NUMBER_RANGE', { length });
   if (length < 0x80) return Uint8Array.of(length);
   if (length < 0x100) return Uint8Array.of(0x81, length);
   if (length < 0x10000) return Uint8Array.of(0x82, length >>> 8, length & 0xff);
@@ -110,7 +111,7 @@ export function encodeLength(length: number): Uint8Array {
 export function encodeTlv(tag: number, ...value: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of value) length += part.length;
-  return concat(encodeTag(tag), encodeLength(length), ...(value.length === 0 ? [EMPTY] : value));
+  return concat(encodeTag(tag), encodeLength(length), ...value);
 }
 
 export function tagText(tag: number): string {

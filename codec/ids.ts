@@ -117,6 +117,7 @@ export function encodeIccidPlain(iccid: Iccid): Uint8Array {
 }
 
 export function decodeIccidPlain(bytes: Uint8Array): Iccid {
+  if (bytes.length !== 10) throw bad('ICCID', toHex(bytes), 'not 10 octets');
   return parseIccid(toHex(bytes).replace(/F+$/, ''));
 }
 
@@ -138,13 +139,20 @@ export function decodeImsi(bytes: Uint8Array): Imsi {
   return parseImsi(digits.slice(1).replace(/F$/, ''));
 }
 
-/** IMEI in the device information of ES10b: 8 octets, nibble-swapped, padded F (SGP.22 4.2). */
+/**
+ * IMEI in the device information of ES10b (SGP.22 4.2, DeviceInfo): 8 octets, nibble-swapped but for the last one, which
+ * holds the check digit in its high and the filler F in its low nibble.
+ */
 export function encodeImei(imei: Imei): Uint8Array {
-  return swapNibbles(fromHex(`${imei}F`));
+  const bytes = swapNibbles(fromHex(`${imei}F`));
+  bytes.set(fromHex(`${imei.slice(14)}F`), 7);
+  return bytes;
 }
 
+/** Also takes the last octet swapped like the others, as devices that pass their own TBCD on send it. */
 export function decodeImei(bytes: Uint8Array): Imei {
-  return parseImei(toHex(swapNibbles(bytes)).replace(/F$/, ''));
+  if (bytes.length !== 8) throw bad('IMEI', toHex(bytes), 'not 8 octets');
+  return parseImei(toHex(swapNibbles(bytes.subarray(0, 7))) + toHex(bytes.subarray(7)).replace('F', ''));
 }
 
 /** The type allocation code: the IMEI's first eight digits as 4 octets, nibble-swapped. */
@@ -152,8 +160,10 @@ export function encodeTac(imei: Imei): Uint8Array {
   return swapNibbles(fromHex(imei.slice(0, 8)));
 }
 
-/** AID of the n-th ISD-P (SGP.02 Annex H: numbers from 0x10). */
+/** AID of the n-th ISD-P (SGP.02 Annex H: numbers from 0x10 to 0xFFFF). */
 export function isdPAid(number: number): Aid {
+  if (!Number.isInteger(number) || number < 0x10 || number > 0xffff)
+    throw bad('AID', String(number), 'no ISD-P number');
   const hex = number.toString(16).toUpperCase().padStart(4, '0');
   return parseAid(concatHex(AID_ISD_P_PREFIX, hex, '00'));
 }

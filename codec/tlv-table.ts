@@ -107,6 +107,12 @@ export function sequence<const F extends Fields>(fields: F): Type<Decoded<F>> {
   };
 }
 
+/** The tags of what was found, for an error: the first few, so that hostile octets make no endless line. */
+function tagsOf(tlvs: readonly Tlv[]): string {
+  const tags = tlvs.slice(0, 8).map((tlv) => tagText(tlv.tag));
+  return (tlvs.length > 8 ? [...tags, '…'] : tags).join(' ');
+}
+
 type Row = readonly [name: string, field: Field<unknown>];
 
 /** The rows that an object with a given tag may fill, in the order of the table. */
@@ -149,7 +155,7 @@ export function object<T>(tag: number, type: Type<T>): Type<T> {
       if (only === undefined || tlvs.length !== 1 || only.tag !== tag) {
         throw new AgentError('TLV_MISSING', {
           tag: tagText(tag),
-          found: tlvs.map((tlv) => tagText(tlv.tag)).join(' '),
+          found: tagsOf(tlvs),
         });
       }
       return type.decode(only.value);
@@ -183,7 +189,7 @@ export function choice<const F extends Fields>(
       }
       throw new AgentError('TLV_VALUE', {
         why: 'none of the alternatives',
-        found: tlvs.map((tlv) => tagText(tlv.tag)).join(' '),
+        found: tagsOf(tlvs),
       });
     },
     encode(value) {
@@ -306,13 +312,15 @@ export const namedBits: Type<readonly number[]> = {
     return set;
   },
   encode(bits) {
-    const top = Math.max(-1, ...bits);
+    const top = bits.reduce((highest, bit) => Math.max(highest, bit), -1);
     const out = new Uint8Array(1 + Math.ceil((top + 1) / 8));
     for (const bit of bits) out[1 + (bit >> 3)] = (out[1 + (bit >> 3)] ?? 0) | (0x80 >> (bit & 7));
     out[0] = top < 0 ? 0 : 7 - (top & 7);
     return out;
   },
 };
+
+const OID_TEXT = /^[012](?:\.(?:0|[1-9]\d*))+$/;
 
 /** OBJECT IDENTIFIER content as dotted text. */
 export const oid: Type<string> = {
@@ -338,10 +346,11 @@ export const oid: Type<string> = {
     return arcs.join('.');
   },
   encode(text) {
-    const [first, second, ...rest] = text.split('.').map(Number);
+    const [first, second, ...rest] = OID_TEXT.test(text) ? text.split('.').map(Number) : [];
     if (
       first === undefined ||
       second === undefined ||
+      (first < 2 && second > 39) ||
       ![first, second, ...rest].every(Number.isSafeInteger)
     ) {
       throw new AgentError('TLV_VALUE', { why: `${text} is no OBJECT IDENTIFIER` });
