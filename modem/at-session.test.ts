@@ -196,6 +196,23 @@ test('a result code that is there twice does not shift the answers', async () =>
   assert.equal((await clock.settle(session.run(csim, [SELECT]))).sw, 0x6a82);
 });
 
+test('an answer that goes on after its result code does not shift the answers', async () => {
+  const { session, clock, say } = rig((line) => {
+    if (line === 'AT+CGSN') return '\r\nERROR\r\n';
+    if (line === 'AT+CMEE?') return `\r\nOK\r\n${ok('+CMEE: 1')}`;
+    return line.startsWith('AT+CSIM') ? ok('+CSIM: 4,"6A82"') : undefined;
+  });
+  await assert.rejects(clock.settle(session.run(serialNumber, [])), failsWith('AT_ERROR'));
+  await say('\r\n490154203237518\r\n'); // its OK comes when the next command is on its way
+  await clock.advance(1);
+  assert.equal((await clock.settle(session.run(csim, [SELECT]))).sw, 0x6a82);
+});
+
+test('an echo is no part of the answer', async () => {
+  const { session, clock } = rig((line) => `${line}\r${ok('+A: 1')}`);
+  assert.deepEqual(await clock.settle(session.run(rawLine, ['AT+A'])), ['+A: 1']);
+});
+
 test('a torn answer is refused and the next command gets its own', async () => {
   let torn = true;
   const { session, clock } = rig((line) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { concat, fromHex, toHex } from '../base/bytes.ts';
-import { createVirtualClock, type VirtualClock } from '../base/clock.ts';
+import { createVirtualClock, sleep, type VirtualClock } from '../base/clock.ts';
 import { isAgentError, type ErrorCode } from '../base/errors.ts';
 import { Secret, silentLog } from '../base/log.ts';
 import { encodeCommandApdu } from '../codec/apdu.ts';
@@ -35,9 +35,10 @@ async function rig(
     sim?: Partial<SimModemOptions>;
     modem?: Partial<ModemOptions>;
     slot?: (card: TestCard) => CardSlot;
+    clock?: VirtualClock;
   } = {},
 ): Promise<Rig> {
-  const clock = createVirtualClock();
+  const clock = options.clock ?? createVirtualClock();
   const card = createTestCard(options.card);
   const radio = createTestRadio();
   const slot = options.slot?.(card) ?? card;
@@ -233,29 +234,47 @@ test('without any way to the card the error says what each way answered', async 
 });
 
 test('after a lost answer nothing is sent again and the channel must be opened anew', async () => {
-  let mute = false;
-  const { modem, clock, card } = await rig({
+  let slow = false;
+  const clock = createVirtualClock();
+  const { modem, card } = await rig({
+    clock,
     slot: (inner) => ({
       reset: () => inner.reset(),
       powerOff: () => inner.powerOff(),
       async transmit(apdu) {
-        const response = await inner.transmit(apdu);
-        if (mute && apdu[1] === 0xe2) await new Promise<never>(() => {});
-        return response;
+        if (slow && apdu[1] === 0xe2) await sleep(clock, 40_000);
+        return inner.transmit(apdu);
       },
     }),
   });
   const port = await clock.settle(modem.openCard());
   const channel = await clock.settle(port.openChannel(ISD_R));
-  mute = true;
-  const before = card.commands.length;
+  slow = true;
+  const storeData = (): number => card.commands.filter((apdu) => apdu[1] === 0xe2).length;
   await assert.rejects(
-    clock.settle(channel.transmit(fromHex('80E2110001A0'))),
+    clock.settle(channel.transmit(fromHex('80E211000130'))),
     failsWith('CARD_LOST', { why: 'AT_TIMEOUT' }),
   );
-  assert.equal(card.commands.length, before + 1);
+  slow = false;
+  await clock.advance(20_000);
   await assert.rejects(clock.settle(channel.transmit(fromHex('80E2910101A0'))), failsWith('CARD_LOST'));
-  assert.equal(card.commands.length, before + 1);
+  assert.equal(storeData(), 1);
+  const next = await clock.settle(port.openChannel(ISD_R));
+  assert.equal(toHex((await clock.settle(next.transmit(fromHex('80E2910001A1')))).data), 'A1');
+});
+
+test('when no channel is free those that nobody owns are closed, and our own stay', async () => {
+  for (const hidden of [[], ['+CCHO', '+CGLA', '+CCHC']]) {
+    const { modem, clock, card } = await rig({ sim: without(...hidden) });
+    const port = await clock.settle(modem.openCard());
+    const ours = await clock.settle(port.openChannel(ISD_R));
+    const leak = hidden.length === 0 ? `AT+CCHO="${AID_ISD_R}"` : 'AT+CSIM=10,"0070000001"';
+    for (let i = 0; i < 2; i++) await clock.settle(modem.command(leak));
+    assert.equal(card.openChannels(), 3);
+    await clock.settle(port.openChannel(ISD_R));
+    assert.equal(card.openChannels(), 2);
+    assert.equal(toHex((await clock.settle(ours.transmit(fromHex('80E2910001A0')))).data), 'A0');
+  }
 });
 
 test('cancelling an exchange lets the caller go and loses the channel only', async () => {
@@ -348,7 +367,10 @@ test('a line that went away comes back by itself at the next call', async () => 
   );
   assert.equal(await clock.settle(modem.imei()), IMEI);
   assert.equal(toHex(await clock.settle(echo(modem, fromHex('A0A1')))), 'A0A1');
-  assert.equal(links.length, 2);
+  await links[1]?.close();
+  await clock.advance(1);
+  assert.equal(toHex(await clock.settle(echo(modem, fromHex('A0A1')))), 'A0A1');
+  assert.equal(links.length, 3);
 });
 
 test('a port that answers nothing fails with a hint, within its deadlines', async () => {
