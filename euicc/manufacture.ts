@@ -21,6 +21,8 @@ type PersonalisedCredential = {
   readonly eumCertificate: Uint8Array;
   /** 32 octets, of the key in the certificate. */
   readonly euiccPrivateKey: Secret<Uint8Array>;
+  /** Key identifier of the CI by which servers ask for this chain; the one that the EUM certificate names unless given. */
+  readonly ciPKId?: Uint8Array;
 };
 
 type PersonalisedProfile = {
@@ -135,11 +137,11 @@ function keyIdentifierOf(certificate: Certificate): Uint8Array {
 
 function credentialOf(
   ec: Ec,
-  { euiccCertificate, eumCertificate, euiccPrivateKey }: PersonalisedCredential,
+  { euiccCertificate, eumCertificate, euiccPrivateKey, ...named }: PersonalisedCredential,
 ): IdentityRecord['credentials'][number] {
   const euicc = parseCertificate(euiccCertificate);
   const eum = parseCertificate(eumCertificate);
-  const ciPKId = eum.authorityKeyIdentifier;
+  const ciPKId = named.ciPKId ?? eum.authorityKeyIdentifier;
   if (ciPKId === undefined) {
     throw new AgentError('CERTIFICATE_INVALID', { why: 'the EUM certificate names no CI key' });
   }

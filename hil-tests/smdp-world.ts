@@ -9,6 +9,7 @@ import type { Iccid } from '../codec/ids.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
 import type { CurveName } from '../crypto/ec.ts';
 import type { Verdict } from '../crypto/verdict.ts';
+import { parseCertificate } from '../crypto/x509.ts';
 import { type IdentityFault, manufactureOrder } from '../operator/issuer/factory.ts';
 import { createCi, createEum, createSmDpPki } from '../operator/issuer/pki.ts';
 import type { BoundProfile } from '../operator/roles.ts';
@@ -19,7 +20,7 @@ import { createRspCard, type RspCard } from './rsp-card.ts';
 
 export const ec = createNodeEc();
 export const random = createSeededRandom(11);
-const AT = Date.UTC(2026, 10, 1);
+export const AT = Date.UTC(2026, 10, 1);
 export const ACCEPTED: Verdict = { accepted: true, checks: [{ name: 'all', ok: true }] };
 export const OWNER = 'smdp-a';
 export const SEAL_KEYS: SealKeys = [{ id: 'k1', key: new Secret(random.bytes(32)) }];
@@ -61,7 +62,8 @@ export async function world(t: TestContext, curve: CurveName = 'P-256') {
     });
     return { eid: euicc.eid, euicc, card: createRspCard({ ec, random, euicc }) };
   };
-  return { smdp, store, witnessed, newCard };
+  const trustedCi = parseCertificate(ci.certificate);
+  return { smdp, store, witnessed, newCard, trustedCi };
 }
 
 export type World = Awaited<ReturnType<typeof world>>;

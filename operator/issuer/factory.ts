@@ -3,6 +3,7 @@ import { AgentError } from '../../base/errors.ts';
 import { Secret } from '../../base/log.ts';
 import { completeEid, type Eid } from '../../codec/ids.ts';
 import type { EcKeyPair } from '../../crypto/ec.ts';
+import { keyIdentifier } from '../../crypto/x509.ts';
 import {
   type Authority,
   createCi,
@@ -34,6 +35,8 @@ export type ManufacturedEuicc = {
   readonly euiccKey: EcKeyPair;
   /** The CIs that the eUICC trusts (DER), whatever its own chain ends in. */
   readonly ciCertificates: readonly Uint8Array[];
+  /** Key identifier of the CI by which servers ask for its chain: the good CI's, also with the fault `untrusted`. */
+  readonly ciPKId: Uint8Array;
   readonly isdRKeys: IsdRKeys;
   /** The EUM's list that names this eUICC, DER; only for the fault `revoked`. */
   readonly revocationList?: Uint8Array;
@@ -72,6 +75,7 @@ export function manufactureOrder(
     eumCertificate: eum.certificate,
     euiccKey,
     ciCertificates: [ci.certificate],
+    ciPKId: keyIdentifier(ci.publicKey),
     isdRKeys: { kvn: KVN_SCP03, enc: key(), mac: key(), dek: key() },
     ...(fault === 'revoked'
       ? { revocationList: issueRevocationList(issuing, eum, { number: 1, revoked: [euiccCertificate] }) }
