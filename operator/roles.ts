@@ -117,6 +117,10 @@ export type ScriptResult = {
   readonly lastSw: number;
   /** Responses out of their second layer, data and status word. */
   readonly responses: readonly Uint8Array[];
+  /** What went wrong, where `ok` is false. */
+  readonly reason?: string;
+  /** The card was at another sequence counter; it is known now, and the same request makes a script that fits. */
+  readonly resynchronised?: true;
 };
 
 export type NotificationEvent = 'install' | 'enable' | 'disable' | 'delete';
@@ -165,10 +169,13 @@ export type SmSr = {
     readonly iccid: Iccid;
     readonly command: 'enable' | 'disable' | 'delete';
   }): Promise<ScriptJob>;
-  /** Unwraps what the card answered to the last script. `rolledBack` says that the rollback script ran after it. */
+  /**
+   * Unwraps what the card answered to the last script. `rolledBack` says that the rollback script ran after it; the answer is the
+   * rollback's then. An empty answer says that nothing is known of it. The same answer again gets the same result.
+   */
   scriptResult(request: {
     readonly eid: Eid;
-    /** Response Scripting template AB. */
+    /** Response Scripting template AB, or nothing. */
     readonly responseScript: Uint8Array;
     readonly rolledBack?: boolean;
   }): Promise<ScriptResult>;
@@ -177,6 +184,24 @@ export type SmSr = {
     readonly eid: Eid;
     readonly pendingNotification: Uint8Array;
   }): Promise<NotificationResult>;
+};
+
+/** POL2 of a profile at the SM-SR (SGP.02 3.6): may it be disabled, may it be deleted, must it go when it is disabled. */
+export type Pol2 = {
+  readonly disableAllowed: boolean;
+  readonly deleteAllowed: boolean;
+  readonly deleteWhenDisabled: boolean;
+};
+
+/** An SM-SR as the owner of a profile sees its policy. */
+export type PolicyRules = {
+  /** ES3.UpdatePolicyRules: by the owner of the profile alone. */
+  updatePolicyRules(request: {
+    readonly mno: string;
+    readonly eid: Eid;
+    readonly iccid: Iccid;
+    readonly pol2: Pol2;
+  }): Promise<void>;
 };
 
 export type RightsDecision =

@@ -58,8 +58,6 @@ export type EisProfileTable = {
   pol2DisableAllowed: Flag;
   pol2DeleteAllowed: Flag;
   pol2DeleteWhenDisabled: Flag;
-  /** Another MNO that the owner lets delete it, once. */
-  deleteConsent: string | null;
   updatedAt: Time;
 };
 
@@ -72,6 +70,8 @@ export type VerdictTable = {
   eid: Eid;
   imei: Imei;
   mno: string;
+  /** SHA-256 over what was judged: the same transaction is judged once. */
+  evidenceHash: Uint8Array;
   accepted: Flag;
   /** VerdictCheck[]. */
   checks: Json;
@@ -81,40 +81,55 @@ export type VerdictTable = {
 /** A command script under the second layer, from its making to the card's answer. */
 export type ScriptTable = {
   owner: string;
-  /** Hex of 8 octets. */
-  id: string;
   eid: Eid;
+  /** Counts the scripts of an eUICC from 1. */
+  number: number;
   mno: string;
-  purpose: 'load' | 'enable' | 'disable' | 'delete' | 'rollback';
+  purpose: 'load' | 'enable' | 'disable' | 'delete';
   iccid: Iccid;
   transactionId: TransactionText | null;
   kvn: number;
   level: number;
   sequenceCounter: number;
   hostChallenge: Uint8Array;
-  /** The script this one takes back. */
-  rollbackOf: string | null;
+  /** `prepared` until the card's answer; `void` when another script took its place. */
   state: 'prepared' | 'done' | 'failed' | 'void';
+  /** Of what a `load` brings: the same package again gets the same script. */
+  inputHash: Uint8Array | null;
+  /** The unprotected commands, where their responses are protected and so must be opened later. */
+  commands: Uint8Array | null;
+  commandCount: number;
   /** The protected script; dropped when it is answered. */
   script: Uint8Array | null;
-  result: Json | null;
+  /** The script that takes it back: made for the sequence counter that follows. */
+  rollback: Uint8Array | null;
+  rollbackHostChallenge: Uint8Array | null;
+  rollbackCommands: Uint8Array | null;
+  /** The profile that the rollback enables. */
+  rollbackIccid: Iccid | null;
+  /** SHA-256 of the answer, and what came of it: a repeated report gets the same result. */
+  answerHash: Uint8Array | null;
+  result: Uint8Array | null;
   createdAt: Time;
   updatedAt: Time;
 };
 
-/** A rights grant: kept by the donor that issued it and by the SM-SR that consumed it. */
+/** A donor's rights grant that an SM-SR consumed. */
 export type GrantTable = {
   owner: string;
-  /** Hex of 16 octets. */
+  /** The grant's nonce, hex of 16 octets. */
   id: string;
   eid: Eid;
   donor: string;
   receiving: string;
+  /** The donor's profile. */
   iccid: Iccid;
-  transactionId: TransactionText | null;
+  /** The RSP transaction that it was consumed in. */
+  transactionId: TransactionText;
+  /** The donor's word on the deletion of its profile after the change. */
+  deleteAllowed: Flag;
   expires: Time;
-  consumedAt: Time | null;
-  at: Time;
+  consumedAt: Time;
 };
 
 /** The firewall of an SM-SR (seed 7): who may call what for which eUICC; `*` stands for every EID. */

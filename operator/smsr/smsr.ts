@@ -1,0 +1,83 @@
+// An SM-SR: the EIS and management keys of its eUICCs, verdicts, second layer, rights and notifications (seed 6; SGP.02 2.3).
+import { AgentError } from '../../base/errors.ts';
+import type { Eid } from '../../codec/ids.ts';
+import type { Eis, EisRegistry, PolicyRules, SmSr } from '../roles.ts';
+import { type AuditVerdict, verifyAudit } from '../store/audit.ts';
+import { createContext, note, type SmSrContext, type SmSrOptions } from './context.ts';
+import { needEis, readEis, registerEis, updateEis } from './eis.ts';
+import { allow, type AllowRule, checkAllowed, disallow, type FunctionName } from './firewall.ts';
+import { handleNotification } from './notifications.ts';
+import { updatePolicyRules } from './policy-rules.ts';
+import { profileCommand } from './profile-command.ts';
+import { scriptResult } from './script-result.ts';
+import { secureProfile } from './secure-profile.ts';
+import { verifyEuicc } from './verify.ts';
+
+/** What the people who run an SM-SR do with it. */
+export type SmSrAdministration = {
+  /** Lets a peer call functions; without a rule it may call none (seed 7). */
+  allow(rule: AllowRule): Promise<void>;
+  disallow(rule: AllowRule): Promise<void>;
+  /** Locks an eUICC out, revokes it, or lets it back in. */
+  setStatus(eid: Eid, status: Eis['status'], reason: string): Promise<void>;
+  verifyAudit(): Promise<AuditVerdict>;
+};
+
+export type SmSrService = EisRegistry & {
+  /** The SM-SR as one MNO reaches it: what it asks in another's name, or may not ask at all, is `REFUSED`. */
+  as(mno: string): SmSr & PolicyRules;
+  readonly administration: SmSrAdministration;
+};
+
+export function createSmSr(options: SmSrOptions): SmSrService {
+  const context = createContext(options);
+  return {
+    registerEis: (registration) => registerEis(context, registration),
+    as: (mno) => servedTo(context, mno),
+    administration: administrationOf(context),
+  };
+}
+
+function servedTo(context: SmSrContext, peer: string): SmSr & PolicyRules {
+  const { name: owner, store } = context;
+  const guarded =
+    <R extends { readonly eid: Eid; readonly mno?: string }, T>(
+      functionName: FunctionName,
+      work: (context: SmSrContext, request: R, peer: string) => Promise<T>,
+    ) =>
+    async (request: R): Promise<T> => {
+      if (request.mno !== undefined && request.mno !== peer) {
+        throw new AgentError('REFUSED', { why: "asked in another MNO's name", peer, mno: request.mno });
+      }
+      await store.read((reader) => checkAllowed(reader, owner, peer, request.eid, functionName));
+      return work(context, request, peer);
+    };
+  const getEis = guarded('getEis', ({ store: from }, request: { readonly eid: Eid }) =>
+    from.read((reader) => readEis(reader, owner, request.eid)),
+  );
+  return {
+    getEis: (eid) => getEis({ eid }),
+    verifyEuicc: guarded('verifyEuicc', verifyEuicc),
+    secureProfile: guarded('secureProfile', secureProfile),
+    profileCommand: guarded('profileCommand', profileCommand),
+    scriptResult: guarded('scriptResult', scriptResult),
+    handleNotification: guarded('handleNotification', handleNotification),
+    updatePolicyRules: guarded('updatePolicyRules', updatePolicyRules),
+  };
+}
+
+function administrationOf(context: SmSrContext): SmSrAdministration {
+  const { name: owner, store } = context;
+  return {
+    allow: (rule) => store.transaction((tx) => allow(tx, owner, rule)),
+    disallow: (rule) => store.transaction((tx) => disallow(tx, owner, rule)),
+    setStatus: (eid, status, reason) =>
+      store.transaction(async (tx) => {
+        const eis = await needEis(tx, owner, eid);
+        const statusReason = status === 'ok' ? null : reason;
+        await updateEis(context, tx, eis, { status, statusReason }, owner);
+        await note(context, tx, { actor: owner, action: 'setStatus', eid, details: { status, reason } });
+      }),
+    verifyAudit: () => store.read((reader) => verifyAudit(reader, owner)),
+  };
+}
