@@ -6,7 +6,9 @@ import type { Lock } from '../base/lock.ts';
 import type { Random } from '../base/random.ts';
 import { swText } from '../codec/apdu.ts';
 import type { Eid, Iccid } from '../codec/ids.ts';
+import { AuthenticateServerResponse } from '../codec/rsp/authenticate-server.ts';
 import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
+import { PrepareDownloadResponse } from '../codec/rsp/prepare-download.ts';
 import { encodeResponseScript } from '../codec/script.ts';
 import type { DownOf, UpMessage, UpOf } from '../codec/wire.ts';
 import {
@@ -20,13 +22,14 @@ import {
   withIsdR,
 } from './card-operations.ts';
 import type { Device } from './device.ts';
-import type { Effect, Event, Order } from './machine.ts';
+import type { Effect, Event, Order, WorkCommand } from './machine.ts';
 import {
   awaitConnectivity,
   type Connectivity,
   connectivityText,
   type ConnectivityProbe,
   deadlineFrom,
+  remainingMs,
 } from './switch-profile.ts';
 
 export type CarryOutContext = {
@@ -53,6 +56,7 @@ export type CarryOutContext = {
 
 export type StepOptions = { readonly signal?: AbortSignal };
 type CarryOut = Extract<Effect, { is: 'carryOut' }>;
+const TAG_AUTHENTICATE_SERVER = 0xbf38;
 type Report = Omit<UpOf<'scriptReport'>, 'id' | 'eid' | 'transaction' | 'is' | 'command'>;
 
 /** The event that ends the work on a command. Faults that only a later attempt can mend are thrown. */
@@ -69,6 +73,7 @@ export async function carryOut(
         const response = await onIsdR(context, options, (channel) =>
           authenticateServer(channel, command, imei, options),
         );
+        if (isSessionLost(response)) return beginAgain(context, order, command);
         return answer(context, order, {
           is: 'authenticateResponse',
           authenticateServerResponse: response,
@@ -79,6 +84,7 @@ export async function carryOut(
         const response = await onIsdR(context, options, (channel) =>
           prepareDownload(channel, command, options),
         );
+        if (isSessionLost(response)) return beginAgain(context, order, command);
         return answer(context, order, { is: 'downloadResponse', prepareDownloadResponse: response });
       }
       case 'manifest':
@@ -88,15 +94,45 @@ export async function carryOut(
         return await playPlain(context, effect, command, options);
     }
   } catch (error) {
-    if (!isAgentError(error) || error.retry !== 'never') throw error;
-    const failure = {
-      is: 'failure',
-      command: command.id,
-      code: error.code,
-      detail: error.message.slice(0, 512),
-    } as const;
-    return answer(context, order, failure);
+    // Cancelled work is no failure: the step stands in the journal and is taken up at the next start.
+    if (!isAgentError(error) || error.code === 'ABORTED' || error.retry !== 'never') throw error;
+    return failureOf(context, order, command, error);
   }
+}
+
+function failureOf(context: CarryOutContext, order: Order, command: WorkCommand, error: AgentError): Event {
+  const { code, message } = error;
+  return answer(context, order, { is: 'failure', command: command.id, code, detail: message.slice(0, 512) });
+}
+
+/** How often a procedure may begin again before the operator is told that it cannot be done. */
+const MAX_RESTARTS = 5;
+
+/** A new transaction for the same purpose: what the card held of the old one is gone. */
+function beginAgain(context: CarryOutContext, order: Order, command: WorkCommand): Event {
+  const { restarts = 0 } = order;
+  if (restarts < MAX_RESTARTS) return { is: 'interrupted', transaction: context.random.bytes(16) };
+  return failureOf(
+    context,
+    order,
+    command,
+    new AgentError('CARD_LOST', { why: 'again and again', restarts }),
+  );
+}
+
+/**
+ * Whether the card knows the RSP session no more, as after a power cut between its steps. Any other error of the card is its word on
+ * what the operator sent, and the operator's to judge.
+ */
+function isSessionLost(response: Uint8Array): boolean {
+  const lost: readonly string[] = ['noSessionContext', 'euiccChallengeMismatch', 'invalidTransactionId'];
+  const tag = (response[0] ?? 0) * 256 + (response[1] ?? 0);
+  if (tag === TAG_AUTHENTICATE_SERVER) {
+    const decoded = AuthenticateServerResponse.decode(response);
+    return decoded.is === 'authenticateResponseError' && lost.includes(decoded.value.authenticateErrorCode);
+  }
+  const decoded = PrepareDownloadResponse.decode(response);
+  return decoded.is === 'downloadResponseError' && lost.includes(decoded.value.downloadErrorCode);
 }
 
 type Unaddressed<M> = M extends UpMessage ? Omit<M, 'id' | 'eid' | 'transaction'> : never;
@@ -176,7 +212,7 @@ async function afterBrokenInstallation(
     const pending = await retrieveNotifications(channel, options);
     return installed ? pending.find((each) => isInstallOf(each, manifest.iccid)) : undefined;
   });
-  if (result === undefined) return { is: 'interrupted', transaction: context.random.bytes(16) };
+  if (result === undefined) return beginAgain(context, effect.order, manifest);
   return report(context, effect, {
     outcome: 'done',
     responseScript: responseScript(undefined),
@@ -197,7 +233,8 @@ async function enable(
   options: StepOptions,
 ): Promise<Event> {
   const started = context.clock.now();
-  const deadline = effect.deadline ?? verdictDeadline(context, command);
+  const allowedMs = Math.min(command.deadlineMs, context.deadlineMs);
+  const deadline = effect.deadline ?? deadlineFrom(context.clock, allowedMs);
   if (!effect.begun) await context.begin(deadline);
   let run: ScriptRun | undefined;
   if (!effect.begun || (await enabledIccid(context, options)) !== command.iccid) {
@@ -208,7 +245,8 @@ async function enable(
     }
   }
   context.progress('switch', 0, 1);
-  const found = await awaitConnectivity(context.probe, command.iccid, deadline, options);
+  const withinMs = effect.begun ? remainingMs(context.clock, deadline, allowedMs) : allowedMs;
+  const found = await awaitConnectivity(context.probe, command.iccid, withinMs, options);
   const facts = (): Pick<Report, 'apdus' | 'elapsedMs'> => ({
     apdus: run?.responses.length ?? 0,
     elapsedMs: Math.round(context.clock.now() - started),
@@ -234,10 +272,6 @@ async function enable(
   });
 }
 
-function verdictDeadline(context: CarryOutContext, command: DownOf<'script'>): number {
-  return deadlineFrom(context.clock, Math.min(command.deadlineMs, context.deadlineMs));
-}
-
 function seen(found: Connectivity): Pick<Report, 'enabledIccid' | 'registration'> {
   return {
     ...(found.iccid === undefined ? {} : { enabledIccid: found.iccid }),
@@ -254,7 +288,12 @@ async function goBack(
   if (rollback === undefined) return undefined;
   const run = await onIsdR(context, options, (channel) => playScript(channel, rollback, options));
   if (!isSuccess(run.lastSw)) return undefined;
-  const found = await awaitConnectivity(context.probe, undefined, verdictDeadline(context, command), options);
+  const found = await awaitConnectivity(
+    context.probe,
+    undefined,
+    Math.min(command.deadlineMs, context.deadlineMs),
+    options,
+  );
   return { run, found };
 }
 

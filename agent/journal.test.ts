@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { utf8Bytes, bytesUtf8 } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
-import { openJournal } from './journal.ts';
+import { openJournal, readLastRecord } from './journal.ts';
 
 describe('journal', () => {
   let folder: string;
@@ -51,6 +51,44 @@ describe('journal', () => {
     whole[13] = (whole[13] ?? 0) ^ 1;
     await writeFile(path, whole);
     await assert.rejects(openJournal(path), (error) => isAgentError(error, 'JOURNAL_CORRUPT'));
+  });
+
+  test('takes a damaged length in the middle for damage, not for the end', async () => {
+    await write('one', 'second', 'third');
+    const whole = await readFile(path);
+    for (const at of [4, 5, 6, 7]) {
+      const damaged = Uint8Array.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ 0x40;
+      await writeFile(path, damaged);
+      await assert.rejects(
+        openJournal(path),
+        (error) => isAgentError(error, 'JOURNAL_CORRUPT'),
+        `octet ${at}`,
+      );
+    }
+  });
+
+  test('drops a last record in which any octet is wrong', async () => {
+    await write('one', 'second');
+    const whole = await readFile(path);
+    for (let at = 4 + 8 + 3; at < whole.length; at++) {
+      const damaged = Uint8Array.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ 0x10;
+      await writeFile(path, damaged);
+      assert.equal(await lastOf(), 'one', `octet ${at}`);
+    }
+  });
+
+  test('can be looked at while it is open, and the look changes nothing', async () => {
+    assert.equal(await readLastRecord(path), undefined);
+    const journal = await openJournal(path);
+    await journal.append(utf8Bytes('one'));
+    assert.deepEqual(await readLastRecord(path), utf8Bytes('one'));
+    const torn = Uint8Array.from([...(await readFile(path)), 0, 0, 0, 9, 1]);
+    await writeFile(path, torn);
+    assert.deepEqual(await readLastRecord(path), utf8Bytes('one'));
+    assert.deepEqual(new Uint8Array(await readFile(path)), torn);
+    await journal.close();
   });
 
   test('refuses a file that is no journal', async () => {

@@ -4,13 +4,15 @@ import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bytesUint, concat, uintBytes } from '../base/bytes.ts';
-import { AgentError } from '../base/errors.ts';
+import { AgentError, errorOf } from '../base/errors.ts';
 import { createLock } from '../base/lock.ts';
 
 /** First octets of the file: name and version of the format. */
 const MAGIC = Uint8Array.of(0x65, 0x61, 0x6a, 0x01);
 /** Length (4) and CRC-32 (4) stand before each record, big endian. */
 const HEAD = 8;
+/** No state is written in fewer octets; shorter runs are too easily a record by chance. */
+const MIN_RECORD = 3;
 const MAX_RECORD = 16 * 1024 * 1024;
 const COMPACT_ABOVE = 512 * 1024;
 
@@ -19,7 +21,7 @@ export type Journal = {
   readonly last: Uint8Array | undefined;
   /** Octets of a torn record that were dropped at the end of the file. */
   readonly droppedBytes: number;
-  /** Settles when the record is on the disk. */
+  /** Settles when the record is on the disk. Throws `STATE_FAILED` when it is not; the records before it stay whole. */
   append(record: Uint8Array): Promise<void>;
   close(): Promise<void>;
 };
@@ -44,7 +46,26 @@ export async function openJournal(path: string): Promise<Journal> {
   let size = end;
   let last = records.at(-1);
   let closed = false;
+  /** A write that failed may have left octets behind the last whole record. */
+  let torn = false;
   const lock = createLock();
+  const appendNow = async (record: Uint8Array): Promise<void> => {
+    if (size > COMPACT_ABOVE) {
+      await replace(path, last === undefined ? [] : [last]);
+      await file.close();
+      file = await open(path, 'r+');
+      size = (await file.stat()).size;
+      torn = false;
+    }
+    const framed = frame(record);
+    if (torn) await file.truncate(size);
+    torn = true;
+    await writeAt(file, framed, size);
+    await file.datasync();
+    torn = false;
+    size += framed.length;
+    last = Uint8Array.from(record);
+  };
   return {
     get last() {
       return last;
@@ -53,17 +74,12 @@ export async function openJournal(path: string): Promise<Journal> {
     append: (record) =>
       lock.run(async () => {
         if (closed) throw new AgentError('CLOSED', { what: 'journal' });
-        if (size > COMPACT_ABOVE) {
-          await file.close();
-          await replace(path, last === undefined ? [] : [last]);
-          file = await open(path, 'r+');
-          size = (await file.stat()).size;
+        try {
+          await appendNow(record);
+        } catch (thrown) {
+          const why = errorOf(thrown).message;
+          throw new AgentError('STATE_FAILED', { path, why }, { cause: thrown });
         }
-        const framed = frame(record);
-        await writeAt(file, framed, size);
-        await file.datasync();
-        size += framed.length;
-        last = Uint8Array.from(record);
       }),
     close: () =>
       lock.run(async () => {
@@ -102,16 +118,26 @@ function scan(bytes: Uint8Array, path: string): { records: Uint8Array[]; end: nu
   while (at < length) {
     const size = at + HEAD <= length ? bytesUint(bytes.subarray(at, at + 4)) : Number.POSITIVE_INFINITY;
     const next = at + HEAD + size;
-    if (next > length) break;
-    const record = bytes.slice(at + HEAD, next);
-    if (size > MAX_RECORD || crc32(record) !== bytesUint(bytes.subarray(at + 4, at + HEAD))) {
-      if (next === length) break;
+    const record = next <= length && size <= MAX_RECORD ? bytes.slice(at + HEAD, next) : undefined;
+    if (record === undefined || crc32(record) !== bytesUint(bytes.subarray(at + 4, at + HEAD))) {
+      if (!holdsRecord(bytes, at + 1)) break;
       throw new AgentError('JOURNAL_CORRUPT', { path, at, why: 'a record before the last is damaged' });
     }
     records.push(record);
     at = next;
   }
   return { records, end: at, length };
+}
+
+/** Whether a whole record begins anywhere from `from` on: then what stands before it is no torn end, but damage. */
+function holdsRecord(bytes: Uint8Array, from: number): boolean {
+  for (let at = from; at + HEAD < bytes.length; at++) {
+    const size = bytesUint(bytes.subarray(at, at + 4));
+    const next = at + HEAD + size;
+    if (size < MIN_RECORD || next > bytes.length) continue;
+    if (crc32(bytes.subarray(at + HEAD, next)) === bytesUint(bytes.subarray(at + 4, at + HEAD))) return true;
+  }
+  return false;
 }
 
 /** Writes a new file beside the old one and puts it in its place: file first, then the folder's entry. */

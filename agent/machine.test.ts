@@ -113,7 +113,7 @@ describe('agent machine', () => {
     const again = new Uint8Array(16).fill(2);
     assert.deepEqual(reduce(working, { is: 'interrupted', transaction: again }), {
       at: 'requesting',
-      order: { mno: 'mno-a', kind: 'provisioning', transaction: again, resumes: transaction },
+      order: { mno: 'mno-a', kind: 'provisioning', transaction: again, resumes: transaction, restarts: 1 },
     });
   });
 

@@ -12,6 +12,8 @@ export type Order = {
   readonly transaction: Uint8Array;
   /** The transaction that an interruption ended. */
   readonly resumes?: Uint8Array;
+  /** How often it began again. */
+  readonly restarts?: number;
 };
 
 /** Commands that the device works on with its card. */
@@ -90,15 +92,16 @@ export function reduce(state: State, event: Event): State {
       return event.refused ? { at: 'idle' } : { ...state, delivered: true };
     case 'interrupted': {
       if (state.at !== 'working') return state;
-      const { mno, kind, transaction: resumes } = state.order;
-      return { at: 'requesting', order: { mno, kind, transaction: event.transaction, resumes } };
+      const { mno, kind, transaction: resumes, restarts = 0 } = state.order;
+      const order = { mno, kind, transaction: event.transaction, resumes, restarts: restarts + 1 };
+      return { at: 'requesting', order };
     }
   }
 }
 
 function commanded(state: State, mno: string, command: DownMessage): State {
   if (command.is === 'trigger') {
-    if (state.at !== 'idle') return state;
+    if (state.at !== 'idle' && !isSuperseded(state, mno, command)) return state;
     return { at: 'requesting', order: { mno, kind: command.kind, transaction: command.transaction } };
   }
   if (!belongs(state, mno, command)) return state;
@@ -116,6 +119,15 @@ function commanded(state: State, mno: string, command: DownMessage): State {
     case 'receipt':
       return state;
   }
+}
+
+/** An operator may begin anew what it has left waiting itself; nobody interrupts work on the card. */
+function isSuperseded(state: State, mno: string, command: DownMessage): boolean {
+  return (
+    state.at === 'awaiting' &&
+    state.order.mno === mno &&
+    !equalBytes(state.order.transaction, command.transaction)
+  );
 }
 
 /** Whether a command is for the procedure under way: its operator, and its transaction. */

@@ -119,8 +119,11 @@ export function createNotificationPump(context: {
       while (!signal.aborted) {
         if (!pending) {
           await new Promise<void>((resolve) => {
-            wakeUp = resolve;
-            signal.addEventListener('abort', () => resolve(), { once: true });
+            wakeUp = () => {
+              signal.removeEventListener('abort', wakeUp);
+              resolve();
+            };
+            signal.addEventListener('abort', wakeUp, { once: true });
           });
           continue;
         }

@@ -218,12 +218,15 @@ export async function runAgent(
   /** Settles at the next change of state, or after `ms`. */
   const changeOr = (ms: number): Promise<void> =>
     new Promise((resolve) => {
-      const cancel = clock.schedule(ms, resolve);
-      changed = () => {
+      const done = (): void => {
         cancel();
+        signal.removeEventListener('abort', done);
         resolve();
       };
-      signal.addEventListener('abort', changed, { once: true });
+      const cancel = clock.schedule(ms, done);
+      changed = done;
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted) done();
     });
 
   const work = async (): Promise<void> => {

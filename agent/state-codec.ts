@@ -43,6 +43,7 @@ const order = cborMap({
   kind: { key: 2, type: cborWord('provisioning', 'mno-change') },
   transaction: { key: 3, type: cborBytes({ length: 16 }) },
   resumes: { key: 4, type: cborBytes({ length: 16 }), optional: true },
+  restarts: { key: 5, type: cborInt(0, 255), optional: true },
 });
 
 const record = cborItem(

@@ -74,21 +74,22 @@ const PROBE_EVERY_MS = 1000;
 const CARD_PATIENCE_MS = 15_000;
 
 /**
- * Waits until every layer is there, or until `deadline` (Unix milliseconds). The deadline counts time, not attempts: an
+ * Waits until every layer is there, at most `withinMs` by the monotonic clock. Time is what counts, not attempts: an
  * attach may take minutes. Where the card does not show the profile, the modem is refreshed, one step further each time.
  */
 export async function awaitConnectivity(
   probe: ConnectivityProbe,
   expected: Iccid | undefined,
-  deadline: number,
+  withinMs: number,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Connectivity> {
   const { clock, device, log } = probe;
+  const endsAt = clock.now() + withinMs;
   let refreshes = 0;
   let patience = clock.now() + CARD_PATIENCE_MS;
   for (;;) {
     const found = await probeConnectivity(probe, expected, options);
-    if (found.ok || clock.wall() >= deadline) return found;
+    if (found.ok || clock.now() >= endsAt) return found;
     if (found.missing === 'card' && clock.now() >= patience) {
       refreshes += 1;
       log.write('warn', 'agent.switch', 'the modem does not show the new profile', { refreshes });
@@ -108,4 +109,15 @@ export function connectivityText(found: Connectivity): string {
 export function deadlineFrom(clock: Clock, deadlineMs: number): number {
   if (!Number.isFinite(deadlineMs)) throw new AgentError('NUMBER_RANGE', { value: deadlineMs });
   return Math.round(clock.wall() + Math.min(Math.max(deadlineMs, 1000), 86_400_000));
+}
+
+/** The least time that a verdict gets after a restart: the attach begins anew, and the time away was not its time. */
+const GRACE_MS = 60_000;
+
+/**
+ * What is left of a verdict's time after a restart. The wall clock is all that survives a power cut, and it may be wrong: never more than
+ * was allowed, never less than a grace.
+ */
+export function remainingMs(clock: Clock, deadline: number, allowedMs: number): number {
+  return Math.min(allowedMs, Math.max(deadline - clock.wall(), GRACE_MS));
 }
