@@ -229,6 +229,14 @@ test('a message of its own passes through, and unfinished ones do not pile up', 
   assert.equal(assembler.add('a', last)?.body.length, 200);
 });
 
+test('a part that comes again with other octets does not replace the first', () => {
+  const assembler = createMessageAssembler();
+  const [first, second] = packetToUserData(new Uint8Array(200), 1) as [UserData, UserData];
+  assembler.add('a', first);
+  assembler.add('a', { ...first, body: new Uint8Array(first.body.length).fill(0xff) });
+  assert.deepEqual(assembler.add('a', second)?.body, new Uint8Array(200));
+});
+
 test('concatenation with 16-bit references counts too, and nonsense in it is a message of its own', () => {
   const part = (data: string): UserData => ({
     elements: [{ id: data.length === 8 ? IEI.concatenated16 : IEI.concatenated8, data: fromHex(data) }],

@@ -213,6 +213,8 @@ test('the refusal names what is wrong: keyset, ciphering key, checksum, digital 
   assert.equal(status(good, { kic: AES.kic }), POR_STATUS.unidentifiedSecurityError);
   assert.equal(status(good, { ...AES, kic: keyOf('aes', '33'.repeat(16)) }), POR_STATUS.integrityFailed);
   assert.equal(status(good, { ...AES, kid: keyOf('aes', '33'.repeat(16)) }), POR_STATUS.integrityFailed);
+  const otherAlgorithm = sealCommand(packetOf('1219', AES, 0x15), AES);
+  assert.equal(status(otherAlgorithm, AES), POR_STATUS.unidentifiedSecurityError);
   const signed = Uint8Array.from(good, (octet, i) => (i === 3 ? octet | 0x03 : octet));
   assert.equal(status(signed, AES), POR_STATUS.unidentifiedSecurityError);
   assert.equal(status(good.subarray(0, -1), AES), POR_STATUS.unidentifiedSecurityError);
@@ -281,7 +283,11 @@ test('a changed, truncated or unprotected proof of receipt is refused', () => {
     assert.throws(() => openResponse(good.subarray(0, at), asked, AES), security, `cut at ${at}`);
   }
   const plain = { spi: { porIntegrity: 'none', porCiphering: false } as const, kid: 0 };
-  assert.throws(() => openResponse(sealResponse(packet, plain, {}), asked, AES), security);
+  assert.throws(
+    () => openResponse(sealResponse(packet, plain, {}), asked, AES),
+    (thrown) =>
+      security(thrown) && (thrown as AgentError).data['why'] === 'not the security that was asked for',
+  );
   assert.throws(() => sealResponse(packet, asked, {}), invalid);
   assert.throws(() => openResponse(good, asked, {}), invalid);
 });
