@@ -37,20 +37,30 @@ export function exitCodesPage(
     readonly advice: string;
     readonly codes: readonly string[];
   }[],
+  others: readonly { readonly command: string; readonly exits: readonly (readonly [number, string])[] }[],
 ): string {
   const lines = rows.map(({ exit, text, advice, codes }) => {
     const from = codes.map((code) => `\`${code}\``).join(' ');
     return `| ${exit} | ${cell(text)} | ${cell(advice)} | ${from} |`;
   });
   return page(
-    '# Exit codes of euicc-agent',
+    '# Exit codes',
     GENERATED,
+    '## euicc-agent',
     [
       'Each failure is one line on stderr, what happened and what to do, and one of these codes.',
       'The state stays good: started again, the agent goes on where it ended. After 2, 10 and 13 a person must look first.',
     ].join('\n'),
     ['| code | meaning | what to do | from ([errors](errors.md)) |', '|---|---|---|---|', ...lines].join(
       '\n',
+    ),
+    ...others.map(({ command, exits }) =>
+      [
+        `## ${command}\n`,
+        '| code | meaning |',
+        '|---|---|',
+        ...exits.map(([exit, text]) => `| ${exit} | ${cell(text)} |`),
+      ].join('\n'),
     ),
   );
 }

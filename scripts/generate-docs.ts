@@ -4,12 +4,33 @@ import { join } from 'node:path';
 import { EXIT_CODES } from '../agent/exit-codes.ts';
 import { ERRORS } from '../base/errors.ts';
 import { agentTable } from '../config/agent.ts';
+import { LAB_EXIT } from '../lab/options.ts';
 import { configurationPage, errorsPage, exitCodesPage, exampleFile, exampleName } from './docs-pages.ts';
+
+const OTHER_EXITS = [
+  {
+    command: 'npm start',
+    exits: [
+      [LAB_EXIT.ok, 'card and operators agree that both procedures are complete'],
+      [LAB_EXIT.failed, 'they do not agree, or the run failed'],
+      [LAB_EXIT.usage, 'the command line is wrong'],
+      [LAB_EXIT.refused, 'the eUICC was refused and no profile was built, as `--reject` is there to show'],
+    ],
+  },
+  {
+    command: 'npm run bench, soak, fuzz',
+    exits: [
+      [0, 'every figure reaches its bar'],
+      [1, 'a figure falls short, or the run failed'],
+      [2, 'the command line is wrong'],
+    ],
+  },
+] as const;
 
 const DOCS = join(import.meta.dirname, '..', '..', 'docs');
 const PAGES: Readonly<Record<string, string>> = {
   'errors.md': errorsPage(ERRORS),
-  'exit-codes.md': exitCodesPage(EXIT_CODES),
+  'exit-codes.md': exitCodesPage(EXIT_CODES, OTHER_EXITS),
   'configuration.md': configurationPage([agentTable]),
   [exampleName(agentTable)]: exampleFile(agentTable),
 };
