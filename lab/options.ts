@@ -20,8 +20,8 @@ export const DEFAULT_PROFILE_BYTES = 12_000;
 const MIN_PROFILE_BYTES = 3_000;
 const MAX_PROFILE_BYTES = 1_000_000;
 
-function parseBaud(text: string): number | undefined {
-  if (text === 'none') return undefined;
+function parseBaud(text: string): number | 'none' {
+  if (text === 'none') return text;
   const baud = Number(text);
   if (!Number.isInteger(baud) || baud < 300 || baud > 4_000_000) {
     throw new InvalidArgumentError('expected 300 to 4000000 bits per second, or none.');
@@ -66,14 +66,14 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
   command.parse([...args], { from: 'user' });
   const values = command.opts<{
     json: boolean;
-    baud: number | undefined;
+    baud: number | 'none';
     profileBytes: number;
     reject?: NonNullable<LabOptions['reject']>;
     keep?: string;
   }>();
   return {
     json: values.json,
-    baud: values.baud,
+    baud: values.baud === 'none' ? undefined : values.baud,
     profileBytes: values.profileBytes,
     reject: values.reject,
     keep: values.keep,

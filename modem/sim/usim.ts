@@ -43,8 +43,10 @@ export async function startCardSession(reader: CardReader): Promise<SimInformati
     pin: { is: 'open' },
     ...(iccid === undefined ? {} : { iccid }),
   };
-  if (usim === undefined || !(await selectApplication(reader, usim))) return none;
-  const pin = await readPinState(reader);
+  if (usim === undefined) return none;
+  const fcp = await reader.exchange(selectByAid(usim));
+  if (fcp === undefined || !isOk(fcp)) return none;
+  const pin: PinState = isPinDisabled(fcp.data) ? { is: 'open' } : await readPinState(reader);
   await reader.exchange(TERMINAL_PROFILE);
   if (pin.is !== 'open') return { ...none, usim, pin };
   return { ...none, usim, pin, ...(await readSubscriber(reader, usim)) };
@@ -93,8 +95,27 @@ function applicationOf(record: Uint8Array): Uint8Array | undefined {
 }
 
 export async function selectApplication(reader: CardReader, aid: Uint8Array): Promise<boolean> {
-  const command = { cla: 0, ins: 0xa4, p1: 0x04, p2: 0x04, data: aid, le: 256 };
-  return isOk(await reader.exchange(encodeCommandApdu(command)));
+  return isOk(await reader.exchange(selectByAid(aid)));
+}
+
+function selectByAid(aid: Uint8Array): Uint8Array {
+  return encodeCommandApdu({ cla: 0, ins: 0xa4, p1: 0x04, p2: 0x04, data: aid, le: 256 });
+}
+
+const TAG_FCP = 0x62;
+const TAG_PIN_STATUS = 0xc6;
+
+/** PIN status template (ETSI TS 102 221, 11.1.1.4.10): one bit of PS_DO for each key reference in its order, set when enabled. */
+function isPinDisabled(fcp: Uint8Array): boolean {
+  const status = attempt(() => {
+    const template = findTlv(readTlvs(findTlv(readTlvs(fcp), TAG_FCP)?.value ?? fcp), TAG_PIN_STATUS);
+    return template === undefined ? undefined : readTlvs(template.value);
+  });
+  const bits = findTlv(status ?? [], 0x90)?.value;
+  const references = (status ?? []).filter(({ tag }) => tag === 0x83).map(({ value }) => value[0]);
+  const index = references.indexOf(PIN_1);
+  if (bits === undefined || index < 0) return false;
+  return ((bits[index >> 3] ?? 0) & (0x80 >> (index & 7))) === 0;
 }
 
 async function readPinState(reader: CardReader): Promise<PinState> {

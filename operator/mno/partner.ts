@@ -78,6 +78,7 @@ export function createPartner(options: PartnerOptions): Partner {
             iccid: held.iccid,
             nonce: random.bytes(16),
             expires: Math.floor(expires / 1000),
+            deleteAllowed: policy.deleteAfterChange,
           }),
         );
         const grant = {

@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+// The program behind `npm start`: the main job on one machine.
+import { createWriteStream, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { CommanderError } from 'commander';
+import { realClock } from '../base/clock.ts';
+import { errorOf } from '../base/errors.ts';
+import { createLog } from '../base/log.ts';
+import { systemRandom } from '../base/random.ts';
+import { runMainJob } from './main-job.ts';
+import { LAB_EXIT, type LabOptions, parseLabOptions } from './options.ts';
+import { createProgress } from './progress.ts';
+import { type Report, reportText } from './report.ts';
+
+function version(): string {
+  const path = join(import.meta.dirname, '..', '..', 'package.json');
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
+function exitCodeOf(report: Report, options: LabOptions): number {
+  if (options.reject !== undefined && report.problems.length === 0) return LAB_EXIT.refused;
+  return report.ok ? LAB_EXIT.ok : LAB_EXIT.failed;
+}
+
+async function run(options: LabOptions): Promise<number> {
+  const folder =
+    options.keep === undefined ? await mkdtemp(join(tmpdir(), 'euicc-lab-')) : resolve(options.keep);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  const logFile = createWriteStream(join(folder, 'lab.log'), { mode: 0o600 });
+  const log = createLog({ clock: realClock, level: 'debug', out: (line) => void logFile.write(`${line}\n`) });
+  try {
+    const report = await runMainJob({
+      ...options,
+      folder,
+      clock: realClock,
+      random: systemRandom,
+      log,
+      progress: createProgress(process.stderr),
+      signal: stop.signal,
+    });
+    process.stdout.write(`${options.json ? JSON.stringify(report) : `\n${reportText(report)}`}\n`);
+    return exitCodeOf(report, options);
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+    await new Promise<void>((done) => logFile.end(done));
+    if (options.keep === undefined) await rm(folder, { recursive: true, force: true });
+    else process.stderr.write(`kept in ${folder}\n`);
+  }
+}
+
+async function main(): Promise<number> {
+  let options: LabOptions;
+  try {
+    options = parseLabOptions(process.argv.slice(2), version());
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? LAB_EXIT.ok : LAB_EXIT.usage;
+  }
+  try {
+    return await run(options);
+  } catch (error) {
+    process.stderr.write(`euicc-lab: ${errorOf(error).message}\n`);
+    return LAB_EXIT.failed;
+  }
+}
+
+process.exitCode = await main();
