@@ -3,6 +3,8 @@
 import { bytesUint, concat, equalBytes, uintBytes } from '../../base/bytes.ts';
 import { cborInt, cborList, cborMap } from '../../codec/cbor-table.ts';
 import { milenage, type MilenageParameters } from '../../crypto/milenage.ts';
+import { tuak, type TuakParameters } from '../../crypto/tuak.ts';
+import { xorTestAlgorithm } from '../../crypto/xor-test-algorithm.ts';
 import type { AkaContent, LoadedProfile } from '../profile-content.ts';
 import { cell, type Cell, type State } from '../state.ts';
 
@@ -10,7 +12,6 @@ const IND_BITS = 5n;
 const IND_MASK = 31n;
 const SQN_OCTETS = 6;
 const AMF_OCTETS = 2;
-const MAC_OCTETS = 8;
 /** Option octet: SQN may not jump by more than `sqnDelta`. */
 const CHECK_DELTA = 0x02;
 /** Option octet of the test algorithm: RES of 128 bits. */
@@ -66,8 +67,8 @@ export function createAka(state: State, profileNumber: number, profile: Pick<Loa
   return {
     authenticate(index, rand, autn) {
       const content = usable(index);
-      const functions = content === undefined ? undefined : FUNCTIONS[content.algorithm];
-      if (content === undefined || functions === undefined) return { is: 'unavailable' };
+      if (content === undefined) return { is: 'unavailable' };
+      const functions = FUNCTIONS[content.algorithm];
       const hidden = autn.subarray(0, SQN_OCTETS);
       const amf = autn.subarray(SQN_OCTETS, SQN_OCTETS + AMF_OCTETS);
       const { ak } = functions(content, rand, hidden, amf);
@@ -89,8 +90,8 @@ export function createAka(state: State, profileNumber: number, profile: Pick<Loa
     },
     gsm(index, rand) {
       const content = usable(index);
-      const functions = content === undefined ? undefined : FUNCTIONS[content.algorithm];
-      if (content === undefined || functions === undefined) return undefined;
+      if (content === undefined) return undefined;
+      const functions = FUNCTIONS[content.algorithm];
       count(index, content);
       const { res, ck, ik } = functions(content, rand, new Uint8Array(SQN_OCTETS), RESYNC_AMF);
       return { sres: folded(res, 4), kc: folded(concat(ck, ik), 8) };
@@ -133,27 +134,38 @@ type Functions = (
   readonly akStar: Uint8Array;
 };
 
-const FUNCTIONS: Readonly<Partial<Record<AkaContent['algorithm'], Functions>>> = {
+const FUNCTIONS: Readonly<Record<AkaContent['algorithm'], Functions>> = {
   milenage({ k, opc, rotations, constants }, rand, sqn, amf) {
     const parameters = { r: rotations, c: constants } as unknown as MilenageParameters;
     const out = milenage({ k, opc, rand, sqn, amf, parameters });
     return { ...out, mac: out.macA, macStar: out.macS, ck: out.ck.reveal(), ik: out.ik.reveal() };
   },
+  tuak({ k, opc, algorithmOptions, keccakIterations: iterations }, rand, sqn, amf) {
+    const parameters = { ...tuakLengths(algorithmOptions), iterations };
+    const out = tuak({ k, topc: opc, rand, sqn, amf, parameters });
+    return { ...out, mac: out.macA, macStar: out.macS, ck: out.ck.reveal(), ik: out.ik.reveal() };
+  },
   'usim-test'({ k, algorithmOptions }, rand, sqn, amf) {
-    const xdout = xor(rand, k.reveal());
-    const mac = xor(concat(sqn, amf), xdout.subarray(0, MAC_OCTETS));
-    const ak = xdout.subarray(3, 3 + SQN_OCTETS);
-    return {
-      mac,
-      macStar: mac,
-      res: xdout.subarray(0, (algorithmOptions & LONG_RES) === 0 ? 8 : 16),
-      ck: concat(xdout.subarray(1), xdout.subarray(0, 1)),
-      ik: concat(xdout.subarray(2), xdout.subarray(0, 2)),
-      ak,
-      akStar: ak,
-    };
+    const resOctets = (algorithmOptions & LONG_RES) === 0 ? 8 : 16;
+    const out = xorTestAlgorithm({ k, rand, sqn, amf, resOctets });
+    return { ...out, mac: out.macA, macStar: out.macS, ck: out.ck.reveal(), ik: out.ik.reveal() };
   },
 };
+
+const TUAK_OCTETS = [4, 8, 16, 32] as const;
+
+/** The option octet of TUAK in a profile package: lengths of RES, MAC, CK and IK (TCA interoperable format, AlgoParameter). */
+function tuakLengths(
+  options: number,
+): Pick<TuakParameters, 'resOctets' | 'macOctets' | 'ckOctets' | 'ikOctets'> {
+  const mac = TUAK_OCTETS[((options >> 2) & 3) + 1];
+  return {
+    resOctets: TUAK_OCTETS[options & 3] ?? 8,
+    macOctets: mac === 16 || mac === 32 ? mac : 8,
+    ckOctets: (options & 0x20) === 0 ? 16 : 32,
+    ikOctets: (options & 0x40) === 0 ? 16 : 32,
+  };
+}
 
 function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
   return Uint8Array.from(a, (octet, i) => octet ^ (b[i] ?? 0));

@@ -13,6 +13,7 @@ import {
 import { GetEuiccChallengeRequest, GetEuiccChallengeResponse } from '../../codec/rsp/euicc-info.ts';
 import { encodeProfilePackage, type ProfileElement } from '../../codec/saip/package.ts';
 import { createNodeEc } from '../../crypto/ec-node.ts';
+import type { TransmissionOptions } from '../card-os.ts';
 import { type Euicc, openEuicc } from '../euicc.ts';
 import { manufactureEuicc, type Personalisation } from '../manufacture.ts';
 import { described, END, filesElement, HEADER, MF_FILES, milenage, USIM } from '../profile-samples.ts';
@@ -43,7 +44,7 @@ export const ISD_R_KEYS = {
 export const PROVISIONING_ICCID = parseIccid('8988211000000000001');
 export const ICCID_A = parseIccid('8988211000000000019');
 export const ICCID_B = parseIccid('8988211000000000027');
-const IMSI_A = parseImsi('001010000000001');
+export const IMSI_A = parseImsi('001010000000001');
 
 const RULES = 16;
 /** Every rule: reading is free, updating needs the PIN. */
@@ -105,9 +106,13 @@ export type World = {
 };
 
 export async function createWorld(
-  change: Partial<Personalisation> & { readonly pki?: TestPki; readonly random?: number } = {},
+  change: Partial<Personalisation> & {
+    readonly pki?: TestPki;
+    readonly seed?: number;
+    readonly transmission?: TransmissionOptions;
+  } = {},
 ): Promise<World> {
-  const { pki = createTestPki(ec), random: seed = 1, ...personalised } = change;
+  const { pki = createTestPki(ec), seed = 1, transmission = {}, ...personalised } = change;
   const files = createMemoryFiles();
   const random = createSeededRandom(seed);
   const openStore = () => openCardStore({ path: 'card', key: STORE_KEY, random, files });
@@ -135,9 +140,9 @@ export async function createWorld(
   const world: World = {
     pki,
     files,
-    card: await openEuicc({ store: await openStore(), ec, random }),
+    card: await openEuicc({ store: await openStore(), ec, random, transmission }),
     async reopen() {
-      world.card = await openEuicc({ store: await openStore(), ec, random });
+      world.card = await openEuicc({ store: await openStore(), ec, random, transmission });
       await world.card.reset();
       return world.card;
     },
