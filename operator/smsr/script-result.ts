@@ -140,7 +140,7 @@ async function evaluate(
   const { executed } = answer;
   const { responses, lastSw } = opened;
   if (reason !== undefined) return { ok: false, executed, lastSw, responses, reason };
-  await believeCard(context, tx, script, which);
+  if (which === 'rollback' || request.rolledBack !== true) await believeCard(context, tx, script, which);
   return { ok: true, executed, lastSw, responses };
 }
 

@@ -88,8 +88,9 @@ test('enabling under protected responses, with a proactive command waiting, and 
   assert.equal(world.card.state.enabled, PROVISIONING);
   const played = await result(world, 'mno-a', answer, true);
   assert.deepEqual([played.ok, played.lastSw], [true, 0x910b]);
-  const again = await command(world, 'mno-a', 'delete', PROFILE_A).catch(() => undefined);
-  assert.equal(again, undefined);
+  assert.equal((await states(world))[PROVISIONING], 'enabled');
+  await enable(world, 'mno-a', PROFILE_A);
+  assert.equal(world.card.state.enabled, PROFILE_A);
 });
 
 test('after a rollback the report of the rollback itself is understood, and the counter is past both', async (t) => {
@@ -159,6 +160,23 @@ test('a counter without the card’s cryptogram moves nothing', async (t) => {
   world.card.state.sequenceCounter = 1;
   world.card.state.arriving = PROFILE_A;
   assert.equal((await result(world, 'mno-a', world.card.play((await secure(world)).script))).ok, true);
+});
+
+test('a counter that the device made up does not fit the card’s challenge and moves nothing', async (t) => {
+  const world = await setUp(t);
+  await verify(world);
+  const { script } = await secure(world);
+  world.card.state.arriving = PROFILE_A;
+  const { executed, responses } = decodeResponseScript(world.card.play(script));
+  const [first = new Uint8Array(), ...others] = responses;
+  const forged = first.map((octet, i) => (i === first.length - 3 ? 77 : octet));
+  const played = await result(
+    world,
+    'mno-a',
+    encodeResponseScript({ executed, responses: [forged, ...others] }),
+  );
+  assert.deepEqual([played.ok, played.resynchronised], [false, undefined]);
+  assert.match(played.reason ?? '', /cryptogram/);
 });
 
 test('reports that are empty, unreadable, cut short or another MNO’s are values, not faults', async (t) => {

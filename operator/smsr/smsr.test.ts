@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isAgentError } from '../../base/errors.ts';
+import { OtherSignedNotification } from '../../codec/rsp/notifications.ts';
 import { createTestEuicc } from './testing-euicc.ts';
 import {
   ec,
@@ -50,10 +51,13 @@ test('notifications: unsigned, foreign and reused numbers are refused, late ones
   assert.deepEqual(await notify(world, world.card.notification('delete', PROFILE_A, 13)), {
     verified: false,
   });
-  const forged = world.card
-    .notification('delete', PROFILE_A, 14)
-    .map((octet, i) => (i === 12 ? octet ^ 1 : octet));
+  const genuine = OtherSignedNotification.decode(world.card.notification('delete', PROFILE_A, 14));
+  const signature = genuine.euiccNotificationSignature.map((octet, i) => (i === 40 ? octet ^ 1 : octet));
+  const forged = OtherSignedNotification.encode({ ...genuine, euiccNotificationSignature: signature });
   assert.deepEqual(await notify(world, forged), { verified: false });
+  const { euiccCertificate } = strangeEuicc();
+  const borrowed = OtherSignedNotification.encode({ ...genuine, euiccCertificate });
+  assert.deepEqual(await notify(world, borrowed), { verified: false });
   const stranger = createTestEuicc({ ec, euicc: strangeEuicc() });
   assert.deepEqual(await notify(world, stranger.notification('delete', PROFILE_A, 15)), { verified: false });
   assert.deepEqual(await notify(world, new Uint8Array([0x30, 0])), { verified: false });

@@ -65,6 +65,15 @@ test('words that were signed for another session, device or card are no proof', 
   assert.deepEqual(failures(await ask(T1, replayed)), ['fresh challenge']);
   const fromOther = world.card.authenticateServer(ours, IMEI);
   assert.deepEqual(failures(await ask(T2, fromOther)), ['fresh challenge']);
+  const ofAnother = await world.a.verifyEuicc({
+    mno: 'mno-a',
+    eid,
+    imei: IMEI,
+    transactionId: new Uint8Array(16).fill(7),
+    serverSigned1: ours,
+    authenticateServerResponse: fromOther,
+  });
+  assert.deepEqual(failures(ofAnother), ['fresh challenge']);
   const otherDevice = world.card.authenticateServer(testServerSigned1(T3), OTHER_IMEI);
   assert.deepEqual(failures(await ask(T3, otherDevice)), ['device identity']);
   const stranger = createTestEuicc({ ec, euicc: strangeEuicc() });
