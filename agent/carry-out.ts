@@ -240,8 +240,7 @@ async function enable(
   if (!effect.begun || (await enabledIccid(context, options)) !== command.iccid) {
     run = await onIsdR(context, options, (channel) => playScript(channel, command.script, options));
     if (!isSuccess(run.lastSw)) {
-      const reason = `the card refused with ${swText(run.lastSw)}`;
-      return report(context, effect, { outcome: 'failed', responseScript: responseScript(run), reason });
+      return report(context, effect, { outcome: refusedOutcome(effect), ...refusal(run) });
     }
   }
   context.progress('switch', 0, 1);
@@ -318,12 +317,29 @@ async function playPlain(
   } else await context.begin();
   const run = await onIsdR(context, options, (channel) => playScript(channel, command.script, options));
   const ok = isSuccess(run.lastSw) && run.responses.length === run.total;
-  return report(context, effect, {
-    outcome: ok ? 'done' : 'failed',
+  return report(
+    context,
+    effect,
+    ok
+      ? { outcome: 'done', responseScript: responseScript(run), apdus: run.responses.length }
+      : { outcome: refusedOutcome(effect), ...refusal(run) },
+  );
+}
+
+function refusal(run: ScriptRun): Pick<Report, 'responseScript' | 'apdus' | 'reason'> {
+  return {
     responseScript: responseScript(run),
     apdus: run.responses.length,
-    ...(ok ? {} : { reason: `the card refused with ${swText(run.lastSw)}` }),
-  });
+    reason: `the card refused with ${swText(run.lastSw)}`,
+  };
+}
+
+/**
+ * A script that was cut off opens its secure channel only once: when the card refuses it after a restart, nothing is wrong with the order,
+ * and the operator makes a new script.
+ */
+function refusedOutcome(effect: CarryOut): 'interrupted' | 'failed' {
+  return effect.begun ? 'interrupted' : 'failed';
 }
 
 /** What an unexpected failure of a step is called in the log. */
