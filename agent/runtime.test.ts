@@ -37,6 +37,8 @@ type Fault = {
   readonly copies?: number;
   /** Whether a device may reach its operator with a profile. */
   readonly reaches?: (profile: string) => boolean;
+  /** The operators answer no notification. */
+  readonly deafToNotifications?: boolean;
   /** Stops the agent as SIGTERM does, at the n-th effect. */
   readonly stopAt?: number;
 };
@@ -76,6 +78,7 @@ async function story(kind: 'provisioning' | 'mno-change', fault: Fault = {}): Pr
       clock,
       random,
       copies: fault.copies ?? 1,
+      deafToNotifications: fault.deafToNotifications ?? false,
     }),
   );
   const main = mnos[kind === 'provisioning' ? 0 : 1];
@@ -166,8 +169,11 @@ async function story(kind: 'provisioning' | 'mno-change', fault: Fault = {}): Pr
     try {
       await Promise.race([running, idle()]);
     } finally {
-      dead = true;
+      // A process that is stopped still ends what it has begun; a killed one does nothing more.
+      dead = fault.stopAt === undefined;
       stop.abort();
+      for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+      dead = true;
       await link.close();
       await running.catch(() => {});
     }
@@ -291,6 +297,12 @@ test('every command sent three times has its effect once', async () => {
   const outcome = await story('mno-change', { copies: 3 });
   assert.equal(short(outcome), 'a p i e 1 d 2 3 4');
   assert.deepEqual(outcome.profiles, END['mno-change']);
+});
+
+test('a notification stays on the card until its operator has answered it', async () => {
+  const outcome = await story('provisioning', { deafToNotifications: true });
+  assert.equal(short(outcome), 'a p i e');
+  assert.deepEqual(outcome.profiles, END.provisioning);
 });
 
 test('a profile without connectivity is given up at the deadline, and the operator is told', async () => {

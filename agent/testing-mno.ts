@@ -40,6 +40,7 @@ export function openTestMno(options: {
   readonly random: Random;
   /** Sends each command so many times at once. */
   readonly copies?: number;
+  readonly deafToNotifications?: boolean;
 }): TestMno {
   const { name, eid, iccid, card, link, clock, random } = options;
   const topic = formatTopic({ mno: name, eid, channel: 'down' });
@@ -149,6 +150,7 @@ export function openTestMno(options: {
       unanswered.delete(toHex(message.of));
       return;
     }
+    if (message.is === 'notification' && options.deafToNotifications === true) return;
     const key = toHex(message.id);
     const duplicate = inbox.has(key);
     inbox.add(key);
