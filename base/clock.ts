@@ -29,27 +29,6 @@ export const realClock: Clock = {
   },
 };
 
-const SPIN_MS = 2;
-
-/** The real clock with timers exact to microseconds: it turns the event loop for the last two milliseconds of each. */
-export const spinClock: Clock = {
-  ...realClock,
-  schedule(delayMs, run) {
-    const due = performance.now() + Math.max(0, delayMs);
-    let cancelled = false;
-    const spin = (): void => {
-      if (cancelled) return;
-      if (performance.now() >= due) run();
-      else setImmediate(spin);
-    };
-    const cancelTimer = realClock.schedule(delayMs - SPIN_MS, spin);
-    return () => {
-      cancelled = true;
-      cancelTimer();
-    };
-  },
-};
-
 export type WaitOptions = { readonly signal?: AbortSignal };
 
 /** Waits `delayMs`. Rejects with `ABORTED` when the signal fires. */

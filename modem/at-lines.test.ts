@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ReadlineParser } from '@serialport/parser-readline';
 import * as fc from 'fast-check';
 import { utf8Bytes } from '../base/bytes.ts';
 import { createAtLineSplitter, type AtLineEvent } from './at-lines.ts';
@@ -102,4 +103,36 @@ test('4 MB of noise without a line end is done in well under a second', () => {
   for (let i = 0; i < 1024; i++) events += splitter.push(chunk).length;
   assert.equal(events, 255);
   assert.ok(process.cpuUsage(undefined).user - started < 1_000_000);
+});
+
+test("well-formed lines come out as the serialport project's own parser gives them, however they are cut", () => {
+  const text = fc.string({
+    unit: fc.constantFrom('A', 'T', '+', '9', ':', ' ', '"'),
+    minLength: 1,
+    maxLength: 20,
+  });
+  fc.assert(
+    fc.property(
+      fc.array(text, { maxLength: 12 }),
+      fc.array(fc.integer({ min: 1, max: 9 })),
+      (lines, cuts) => {
+        const octets = utf8Bytes(lines.map((each) => `${each}\r\n`).join(''));
+        const reference: string[] = [];
+        const parser = new ReadlineParser({ delimiter: '\r\n' });
+        parser.on('data', (each: string) => reference.push(each));
+        const splitter = createAtLineSplitter();
+        const seen: AtLineEvent[] = [];
+        for (let at = 0, i = 0; at < octets.length; i++) {
+          const part = octets.subarray(at, at + (cuts[i] ?? 64));
+          parser.write(part);
+          seen.push(...splitter.push(part));
+          at += part.length;
+        }
+        assert.deepEqual(
+          seen.filter(({ is }) => is === 'line'),
+          reference.map(line),
+        );
+      },
+    ),
+  );
 });

@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { type AgentError, isAgentError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 import type { DownMessage, UpMessage, UpOf } from '../../codec/wire.ts';
+import { DEFAULT_BLOCK_SIZE } from '../../transport/manifest.ts';
 import type { EisProfile, PartnerMno, ScriptJob, SmDp, SmSr } from '../roles.ts';
 import { afterConfirmation, ENDED, type Procedure } from './procedure.ts';
 
@@ -31,8 +32,6 @@ export type StepOutcome = {
   readonly transfer?: { readonly content: Uint8Array; readonly blockSize: number };
   readonly receipt?: { readonly outcome: 'done' | 'duplicate' | 'refused'; readonly reason?: string };
 };
-
-const DEFAULT_BLOCK_SIZE = 4096;
 
 /** The first step: an activation request, new or taken up again after an interruption (seed 38, 61). */
 export async function activationRequest(
