@@ -8,14 +8,9 @@ import { AID_ISD_R, encodeAid, encodeIccid, encodeImsi, parseImsi } from '../cod
 import {
   ListNotificationRequest,
   ListNotificationResponse,
-  NotificationMetadata,
   NotificationSentRequest,
   NotificationSentResponse,
-  OtherSignedNotification,
-  ProfileInstallationResult,
-  ProfileInstallationResultData,
-  RetrieveNotificationsListRequest,
-  RetrieveNotificationsListResponse,
+  type ProfileInstallationResultData,
 } from '../codec/rsp/notifications.ts';
 import {
   DeleteProfileRequest,
@@ -23,65 +18,25 @@ import {
   EnableProfileRequest,
   EnableProfileResponse,
 } from '../codec/rsp/profile-management.ts';
-import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
 import type { TypeOf } from '../codec/tlv-table.ts';
 import { createScp03Host } from '../crypto/scp03-host.ts';
 import type { Scp03Level } from '../crypto/scp03.ts';
 import type { Euicc } from './euicc.ts';
+import { profileStates, resultOf, signedNotifications } from './testing/results.ts';
 import { exchange, type IsdRChannel, isdRChannel, openIsdR, raw, selectAid } from './testing/terminal.ts';
 import {
   createWorld,
-  ec,
   ICCID_A,
   ICCID_B,
   install,
   ISD_R_KEYS,
   PROVISIONING_ICCID,
   samplePackage,
-  type World,
 } from './testing/world.ts';
 
 const IMSI_NEW = parseImsi('262019876543210');
 
 type FinalResult = TypeOf<typeof ProfileInstallationResultData>['finalResult'];
-
-/** The content of BF37, its signature checked with the card's certificate. */
-function resultOf(world: World, pir: Uint8Array): TypeOf<typeof ProfileInstallationResultData> {
-  const { profileInstallationResultData, euiccSignPIR } = ProfileInstallationResult.decode(pir);
-  const { publicKey, curve } = world.pki.euicc.pair;
-  assert.ok(ec.verify(curve, publicKey, profileInstallationResultData, euiccSignPIR), 'euiccSignPIR');
-  return ProfileInstallationResultData.decode(profileInstallationResultData);
-}
-
-async function states(isdR: IsdRChannel): Promise<Record<string, string>> {
-  const response = ProfileInfoListResponse.decode(await isdR.es10(ProfileInfoListRequest.encode({})));
-  assert.equal(response.is, 'profileInfoListOk');
-  return Object.fromEntries(
-    (response.is === 'profileInfoListOk' ? response.value : []).map((info) => [
-      info.iccid,
-      info.profileState,
-    ]),
-  );
-}
-
-async function notifications(world: World, isdR: IsdRChannel): Promise<string[]> {
-  const answer = RetrieveNotificationsListResponse.decode(
-    await isdR.es10(RetrieveNotificationsListRequest.encode({})),
-  );
-  assert.equal(answer.is, 'notificationList');
-  const { publicKey, curve } = world.pki.euicc.pair;
-  return (answer.is === 'notificationList' ? answer.value : []).map((whole) => {
-    if (whole[0] === 0xbf) {
-      const data = resultOf(world, whole);
-      return `${NotificationMetadata.decode(data.notificationMetadata).seqNumber} install ${data.finalResult.is}`;
-    }
-    const other = OtherSignedNotification.decode(whole);
-    const signed = other.tbsOtherNotification;
-    assert.ok(ec.verify(curve, publicKey, signed, other.euiccNotificationSignature));
-    const metadata = NotificationMetadata.decode(signed);
-    return `${metadata.seqNumber} ${metadata.profileManagementOperation.join()} ${metadata.iccid}`;
-  });
-}
 
 async function readIccid(card: Euicc): Promise<string> {
   await raw(card, '00A4000C022FE2');
@@ -107,7 +62,7 @@ test('a profile is downloaded, enabled with a refresh, and read through the USIM
   const result = resultOf(world, pir);
   assert.equal(result.smdpOid, '2.999.10');
   assert.equal(result.finalResult.is, 'successResult');
-  assert.deepEqual(await states(isdR), { [PROVISIONING_ICCID]: 'enabled', [ICCID_A]: 'disabled' });
+  assert.deepEqual(await profileStates(isdR), { [PROVISIONING_ICCID]: 'enabled', [ICCID_A]: 'disabled' });
 
   const enabled = await isdR.send(enable(ICCID_A, true));
   assert.equal(EnableProfileResponse.decode(enabled.data).enableResult, 'ok');
@@ -118,8 +73,8 @@ test('a profile is downloaded, enabled with a refresh, and read through the USIM
   assert.equal(await readIccid(card), `${toHex(encodeIccid(ICCID_A))}9000`);
   assert.equal(await readImsi(card), `${toHex(encodeImsi(IMSI_NEW))}9000`);
   const again = await openIsdR(card);
-  assert.deepEqual(await states(again), { [PROVISIONING_ICCID]: 'disabled', [ICCID_A]: 'enabled' });
-  assert.deepEqual(await notifications(world, again), [
+  assert.deepEqual(await profileStates(again), { [PROVISIONING_ICCID]: 'disabled', [ICCID_A]: 'enabled' });
+  assert.deepEqual(await signedNotifications(world, again), [
     '1 install successResult',
     `2 notificationDisable ${PROVISIONING_ICCID}`,
     `3 notificationEnable ${ICCID_A}`,
@@ -131,7 +86,7 @@ test('a reset without FETCH carries out a switch that asked for a refresh', asyn
   const isdR = await openIsdR(world.card);
   await install(world, isdR);
   await isdR.es10(enable(ICCID_A, true));
-  assert.deepEqual(await states(isdR), { [PROVISIONING_ICCID]: 'enabled', [ICCID_A]: 'disabled' });
+  assert.deepEqual(await profileStates(isdR), { [PROVISIONING_ICCID]: 'enabled', [ICCID_A]: 'disabled' });
   const card = await world.reopen();
   assert.equal(await readIccid(card), `${toHex(encodeIccid(ICCID_A))}9000`);
 });
@@ -142,7 +97,7 @@ test('without the refresh flag the state changes at once and the files at the ne
   const isdR = await openIsdR(card);
   await install(world, isdR);
   assert.equal((await isdR.send(enable(ICCID_A, false))).sw, 0x9000);
-  assert.deepEqual(await states(isdR), { [PROVISIONING_ICCID]: 'disabled', [ICCID_A]: 'enabled' });
+  assert.deepEqual(await profileStates(isdR), { [PROVISIONING_ICCID]: 'disabled', [ICCID_A]: 'enabled' });
   assert.equal(await readIccid(card), `${toHex(encodeIccid(PROVISIONING_ICCID))}9000`);
   await card.reset();
   assert.equal(await readIccid(card), `${toHex(encodeIccid(ICCID_A))}9000`);
@@ -191,8 +146,8 @@ test('a deleted profile is gone with its files, and its sequence of notification
   assert.equal(await remove(PROVISIONING_ICCID), 'profileNotInDisabledState');
   assert.equal(await remove(ICCID_A), 'ok');
   assert.equal(await remove(ICCID_A), 'iccidOrAidNotFound');
-  assert.deepEqual(await states(isdR), { [PROVISIONING_ICCID]: 'enabled' });
-  assert.deepEqual(await notifications(world, isdR), [
+  assert.deepEqual(await profileStates(isdR), { [PROVISIONING_ICCID]: 'enabled' });
+  assert.deepEqual(await signedNotifications(world, isdR), [
     '1 install successResult',
     `2 notificationDelete ${ICCID_A}`,
   ]);
@@ -226,7 +181,7 @@ describe('on a managed card', () => {
     const isdR = await openIsdR(world.card);
     await assert.rejects(install(world, isdR), /6982/);
     assert.equal((await isdR.send(enable(PROVISIONING_ICCID, false))).sw, 0x6982);
-    assert.deepEqual(await states(isdR), { [PROVISIONING_ICCID]: 'enabled' });
+    assert.deepEqual(await profileStates(isdR), { [PROVISIONING_ICCID]: 'enabled' });
   });
 
   for (const level of [0x01, 0x03, 0x11, 0x13, 0x33] as const) {

@@ -39,6 +39,8 @@ const FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
 const INS_STORE_DATA = 0xe2;
 const INS_GET_DATA = 0xca;
 const TAG_BOUND_PROFILE_PACKAGE = 0xbf36;
+/** Begins a new RSP session: an installation that has not ended is interrupted by it. */
+const TAG_GET_CHALLENGE = 0xbf2e;
 /** First octet of the tags of all ES10 functions; the pieces of a bound profile package begin otherwise. */
 const FUNCTION_TAG = 0xbf;
 const SECURE = 0x04;
@@ -79,6 +81,10 @@ export function createIsdR(es10: Es10): Applet {
       return status(SW.securityStatus);
     }
     if (isPackage) return loadPiece(request);
+    if (tag === TAG_GET_CHALLENGE && loader !== undefined) {
+      await loader.interrupt();
+      loader = undefined;
+    }
     if (known === undefined) return status(SW.referencedDataNotFound);
     try {
       const response = known.run(es10, request);

@@ -213,7 +213,7 @@ test('the reader names the member that it expects and gives earlier ones before 
       for (const part of reader.read(wrong)) seen.push(part.is);
     },
     'TLV_VALUE',
-    'firstSequenceOf87',
+    'sequenceOf88',
   );
   deepEqual(seen, ['firstSequenceOf87']);
 });

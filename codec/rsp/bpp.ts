@@ -233,7 +233,10 @@ export function createBppReader(): BppReader {
           throw new AgentError('TLV_VALUE', { field: expects, why: 'not the end of the package' });
         expects = 'end';
         yield { is: 'end' };
-      } else if (!openSequence()) return;
+      } else {
+        expects = SEQUENCES[next]?.is ?? expects;
+        if (!openSequence()) return;
+      }
     }
   }
 

@@ -18,7 +18,7 @@ import {
 } from './types.ts';
 
 /** Members of dpProprietaryData that the standard names; an SM-DP may add its own. */
-const DpProprietaryData = sequence({ dpOid: { tag: 0x80, type: oid, also: [0x06] } });
+export const DpProprietaryData = sequence({ dpOid: { tag: 0x80, type: oid, also: [0x06] } });
 
 /** dpProprietaryData is kept as it came: SM-DPs add objects of their own. Decode with `DpProprietaryData` for the OID. */
 export const dpProprietaryData = {

@@ -97,7 +97,14 @@ export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
       if (installed === undefined) return;
       const { ciPKId } = prepared.credential;
       dropOtKey(state, prepared.euiccOtKey);
-      profiles.add({ metadata: installed.metadata, package: installed.upp, ciPKId, fieldLoaded: true });
+      const { dpProprietaryData, metadata, upp } = installed;
+      profiles.add({
+        metadata,
+        package: upp,
+        ciPKId,
+        fieldLoaded: true,
+        ...(dpProprietaryData === undefined ? {} : { dpProprietaryData }),
+      });
       notifications.add(ciPKId, installed.metadata, 'notificationInstall', serverAddress);
     },
   };

@@ -19,7 +19,7 @@ import {
   ProfileInstallationResult,
   ProfileInstallationResultData,
 } from '../../codec/rsp/notifications.ts';
-import { StoreMetadataRequest } from '../../codec/rsp/profiles.ts';
+import { DpProprietaryData, StoreMetadataRequest } from '../../codec/rsp/profiles.ts';
 import type { TypeOf } from '../../codec/tlv-table.ts';
 import {
   BSP_KEY_LENGTH,
@@ -29,7 +29,7 @@ import {
   deriveBspKeys,
 } from '../../crypto/bsp.ts';
 import type { Ec } from '../../crypto/ec.ts';
-import type { LoadedProfile, LoadOutcome } from '../profile-content.ts';
+import type { AkaContent, LoadedProfile, LoadOutcome } from '../profile-content.ts';
 import { loadProfilePackage } from '../profile-loader.ts';
 import { loadResponse } from '../profile-response.ts';
 import type { EuiccIdentity } from './identity.ts';
@@ -43,6 +43,8 @@ export type ErrorReason = TypeOf<typeof errorReason>;
 export type InstalledProfile = {
   readonly metadata: ProfileMetadata;
   readonly profile: LoadedProfile;
+  /** Value of dpProprietaryData in ConfigureISDP. */
+  readonly dpProprietaryData?: Uint8Array;
   /** The unprotected profile package. */
   readonly upp: Uint8Array;
   readonly isdPAid: Aid;
@@ -69,6 +71,8 @@ export type InstallationHost = {
 export type BppLoader = {
   /** Takes the data of one ES10b command; answers its response: nothing, or BF37 at the end or at the first fault. */
   load(piece: Uint8Array): Promise<Uint8Array>;
+  /** Ends an unfinished installation; its result is stored, and answered, as one that was interrupted. */
+  interrupt(): Promise<Uint8Array>;
   /** Whether BF37 was answered: nothing more is taken. */
   readonly ended: boolean;
 };
@@ -106,6 +110,8 @@ export function createBppLoader(options: {
   let opener: BspOpener | undefined;
   let metadataOctets: Uint8Array = concat();
   let metadata: ProfileMetadata | undefined;
+  let metadataCommand: CommandId = 'storeMetadata';
+  let dpProprietaryData: Uint8Array | undefined;
   const upp: Uint8Array[] = [];
   let uppLength = 0;
   let ended = false;
@@ -126,10 +132,10 @@ export function createBppLoader(options: {
     if (metadataOctets.length < valueAt + length) return;
     const read = StoreMetadataRequest.decode(metadataOctets);
     if (host.iccidExists(read.iccid)) {
-      throw new InstallationFault('storeMetadata', 'installFailedDueToIccidAlreadyExistsOnEuicc');
+      throw new InstallationFault(metadataCommand, 'installFailedDueToIccidAlreadyExistsOnEuicc');
     }
     const refused = host.refuses(read);
-    if (refused !== undefined) throw new InstallationFault('storeMetadata', refused);
+    if (refused !== undefined) throw new InstallationFault(metadataCommand, refused);
     metadata = read;
   };
 
@@ -139,13 +145,15 @@ export function createBppLoader(options: {
         opener = initialiseSecureChannel(ec, identity, session, part.raw);
         return;
       case 'firstSequenceOf87':
-        ConfigureISDPRequest.decode(open(part.raw, 'configureISDP'));
+        dpProprietaryData = configureIsdp(session, open(part.raw, 'configureISDP'));
         return;
       case 'sequenceOf88':
-        storeMetadata(open(part.raw, 'storeMetadata'));
+        if (metadataOctets.length > 0) metadataCommand = 'storeMetadata2';
+        decoding(metadataCommand, () => storeMetadata(open(part.raw, metadataCommand)));
         return;
       case 'secondSequenceOf87': {
-        const keys = ReplaceSessionKeysRequest.decode(open(part.raw, 'replaceSessionKeys'));
+        const plain = open(part.raw, 'replaceSessionKeys');
+        const keys = decoding('replaceSessionKeys', () => ReplaceSessionKeysRequest.decode(plain));
         opener?.replaceSessionKeys({
           enc: new Secret(keys.ppkEnc),
           mac: new Secret(keys.ppkCmac),
@@ -184,9 +192,18 @@ export function createBppLoader(options: {
     if (outcome.profile.iccid !== metadata.iccid) {
       throw new InstallationFault('loadProfileElements', 'installFailedDueToIccidMismatch');
     }
+    if (metadata.profileClass === 'test' && !outcome.profile.akas.every(isTestKey)) {
+      throw new InstallationFault('loadProfileElements', 'testProfileInstallFailedDueToInvalidNaaKey');
+    }
     const { seqNumber, isdPAid } = host.next();
     return {
-      installed: { metadata, profile: outcome.profile, upp: whole, isdPAid },
+      installed: {
+        metadata,
+        profile: outcome.profile,
+        upp: whole,
+        isdPAid,
+        ...(dpProprietaryData === undefined ? {} : { dpProprietaryData }),
+      },
       seqNumber,
       simaResponse,
     };
@@ -239,6 +256,11 @@ export function createBppLoader(options: {
     get ended() {
       return ended;
     },
+    async interrupt() {
+      if (ended) throw new AgentError('CLOSED', { what: 'BoundProfilePackage' });
+      ended = true;
+      return failWith({ command: commandAt(reader.expects), reason: 'installFailedDueToInterruption' });
+    },
     async load(piece) {
       if (ended) throw new AgentError('CLOSED', { what: 'BoundProfilePackage' });
       try {
@@ -259,9 +281,46 @@ export function createBppLoader(options: {
   };
 }
 
+function commandAt(expects: BppPart['is']): CommandId {
+  return expects === 'end' ? 'loadProfileElements' : COMMAND_OF[expects];
+}
+
+/** A plaintext whose MAC was right but which is not what the command asks for. */
+function decoding<T>(command: CommandId, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (isAgentError(error)) throw new InstallationFault(command, 'incorrectInputValues');
+    throw error;
+  }
+}
+
+/** The value of dpProprietaryData, whose object identifier must be the SM-DP+'s (SGP.22 5.5.2). */
+function configureIsdp(session: PreparedSession, plain: Uint8Array): Uint8Array | undefined {
+  return decoding('configureISDP', () => {
+    const { dpProprietaryData } = ConfigureISDPRequest.decode(plain);
+    if (dpProprietaryData === undefined) return undefined;
+    if (DpProprietaryData.decode(dpProprietaryData).dpOid !== session.smdpOid) {
+      throw new InstallationFault('configureISDP', 'incorrectInputValues');
+    }
+    return dpProprietaryData;
+  });
+}
+
+/** A test profile authenticates with the test algorithm, or with a key whose entropy is 8 bits (SGP.22 2.4.5). */
+function isTestKey({ algorithm, k }: AkaContent): boolean {
+  return (
+    algorithm === 'usim-test' ||
+    k
+      .reveal()
+      .subarray(0, -1)
+      .every((octet) => octet === 0)
+  );
+}
+
 /** A member that is no well-formed structure: which command it belonged to says the reason. */
 function structureFault(expects: BppPart['is']): Fault {
-  const command = expects === 'end' ? 'loadProfileElements' : COMMAND_OF[expects];
+  const command = commandAt(expects);
   const reason = command === 'initialiseSecureChannel' ? 'incorrectInputValues' : 'scp03tStructureError';
   return { command, reason };
 }
@@ -284,11 +343,12 @@ function initialiseSecureChannel(
       error.data['field'] === 'remoteOpId' ? 'unsupportedRemoteOperationType' : 'incorrectInputValues',
     );
   }
-  const { controlRefTemplate: crt, transactionId, smdpOtpk, smdpSign } = request;
+  const { controlRefTemplate: crt, remoteOpId, transactionId, smdpOtpk, smdpSign } = request;
   const { dpPbCertificate: dpPb, euiccOtKey } = session;
   if (!ec.verify(dpPb.curve, dpPb.publicKey, smdpSignInput(raw, euiccOtKey.publicKey), smdpSign)) {
     throw fault('invalidSignature');
   }
+  if (remoteOpId !== 'installBoundProfilePackage') throw fault('unsupportedRemoteOperationType');
   if (!equalBytes(transactionId, session.transactionId)) throw fault('invalidTransactionId');
   if (crt.keyType !== BSP_KEY_TYPE || crt.keyLen !== BSP_KEY_LENGTH) throw fault('unsupportedCrtValues');
   try {

@@ -16,7 +16,19 @@ import { createNodeEc } from '../../crypto/ec-node.ts';
 import type { TransmissionOptions } from '../card-os.ts';
 import { type Euicc, openEuicc } from '../euicc.ts';
 import { manufactureEuicc, type Personalisation } from '../manufacture.ts';
-import { described, END, filesElement, HEADER, MF_FILES, milenage, USIM } from '../profile-samples.ts';
+import {
+  content,
+  create,
+  described,
+  END,
+  filesElement,
+  HEADER,
+  management,
+  MF_FILES,
+  milenage,
+  transparent,
+  USIM,
+} from '../profile-samples.ts';
 import type { ProfileMetadata } from '../profiles.ts';
 import { openCardStore } from '../store.ts';
 import { createMemoryFiles, type MemoryFiles } from '../store-files.ts';
@@ -74,6 +86,13 @@ export function samplePackage(iccid: Iccid, imsi = IMSI_A, more: readonly Profil
     },
   };
   return encodeProfilePackage([header, mf, usim, milenage(), ...more, END]);
+}
+
+/** The same with a file that makes it several segments long. */
+export function largePackage(iccid: Iccid, octets = 3000): Uint8Array {
+  const size = octets.toString(16).padStart(4, '0');
+  const file = management(create(transparent('2F50', size)), content('A5'.repeat(octets)));
+  return samplePackage(iccid, IMSI_A, [file]);
 }
 
 export function sampleMetadata(iccid: Iccid, change: Partial<ProfileMetadata> = {}): ProfileMetadata {
