@@ -1,0 +1,221 @@
+// An SM-SR, two MNOs' SM-DPs and one managed card of the factory, with the agent's own card operations between them.
+import type { TestContext } from 'node:test';
+import { createVirtualClock } from '../base/clock.ts';
+import { Secret, silentLog } from '../base/log.ts';
+import { createSeededRandom } from '../base/random.ts';
+import {
+  playScript,
+  prepareDownload,
+  retrieveNotifications,
+  startSession,
+} from '../agent/card-operations.ts';
+import { authenticateServer, listProfiles, removeNotification } from '../agent/card-operations.ts';
+import { decodeCommandApdu, withChannel } from '../codec/apdu.ts';
+import type { CardChannel } from '../codec/card.ts';
+import { completeImei, type Iccid } from '../codec/ids.ts';
+import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
+import { encodeResponseScript } from '../codec/script.ts';
+import type { DownOf } from '../codec/wire.ts';
+import { createNodeEc } from '../crypto/ec-node.ts';
+import { keyIdentifier } from '../crypto/x509.ts';
+import { exchange, openIsdR } from '../euicc/testing/terminal.ts';
+import { createWorld, PROVISIONING_ICCID } from '../euicc/testing/world.ts';
+import { manufactureOrder } from '../operator/issuer/factory.ts';
+import { createCi, createEum, createMnoIdentity, createSmDpPki } from '../operator/issuer/pki.ts';
+import { rightsGrant, signRightsGrant } from '../operator/rights-grant.ts';
+import { createSmDp } from '../operator/smdp/smdp.ts';
+import { createSmSr } from '../operator/smsr/smsr.ts';
+import { openStore } from '../operator/store/store.ts';
+
+const ec = createNodeEc();
+const AT = Date.UTC(2026, 10, 1);
+const IMEI = completeImei('35432109876543');
+const MNOS = [
+  { name: 'mno-a', mccMnc: '00101', iccidPrefix: '8988211', registeredId: '2.999.10' },
+  { name: 'mno-b', mccMnc: '00102', iccidPrefix: '8988212', registeredId: '2.999.11' },
+] as const;
+export type MnoName = (typeof MNOS)[number]['name'];
+
+export { PROVISIONING_ICCID };
+
+export type ManagedWorld = Awaited<ReturnType<typeof managedWorld>>;
+
+/** `sequenceCounter` is the card's; the SM-SR believes that it is new. */
+export async function managedWorld(t: TestContext, options: { readonly sequenceCounter?: number } = {}) {
+  const random = createSeededRandom(21);
+  const clock = createVirtualClock(AT);
+  const issuing = { ec, random, at: AT };
+  const ci = createCi(issuing, { organization: 'Test' });
+  const eum = createEum(issuing, ci, { organization: 'Maker', eidPrefix: '89049032' });
+  const euicc = manufactureOrder(issuing, { ci, eum, serial: 1 });
+  const identities = new Map<string, ReturnType<typeof createMnoIdentity>>(
+    MNOS.map(({ name }) => [name, createMnoIdentity(issuing, ci, { name })]),
+  );
+  const store = await openStore({ url: 'sqlite::memory:' });
+  t.after(() => store.close());
+  const common = { store, ec, random, clock, log: silentLog };
+  const sealKeys = [{ id: 'k', key: new Secret(random.bytes(32)) }] as const;
+  const service = createSmSr({
+    ...common,
+    name: 'smsr',
+    sealKeys,
+    ciCertificates: [ci.certificate],
+    mnoCertificate: (name) => identities.get(name)?.certificate,
+  });
+  const smdps = new Map(
+    MNOS.map(({ name, mccMnc, iccidPrefix, registeredId }) => [
+      name,
+      createSmDp({
+        ...common,
+        owner: name,
+        address: name,
+        pki: createSmDpPki(issuing, ci, { name: `SM-DP of ${name}`, registeredId }),
+        subscriptions: { mccMnc, iccidPrefix, spn: name, profileName: name, profileBytes: 4000 },
+        sealKeys,
+      }),
+    ]),
+  );
+  const { eid, euiccCertificate, eumCertificate, isdRKeys } = euicc;
+  await service.registerEis({
+    eid,
+    euiccCertificate,
+    eumCertificate,
+    isdRKeys,
+    source: 'Maker',
+    profiles: [{ iccid: PROVISIONING_ICCID, mno: '', profileClass: 'provisioning', state: 'enabled' }],
+  });
+  for (const { name } of MNOS) await service.administration.allow({ peer: name, eid });
+  const { sequenceCounter = 0 } = options;
+  const { card } = await createWorld({
+    eid,
+    euiccCertificate,
+    eumCertificate,
+    ciCertificates: euicc.ciCertificates,
+    ciPKId: euicc.ciPKId,
+    euiccPrivateKey: euicc.euiccKey.privateKey,
+    isdRKeys: { ...isdRKeys, sequenceCounter },
+    managed: true,
+  });
+  t.after(() => card.close());
+
+  /** A logical channel of the card as the agent sees it. */
+  const isdR = async (): Promise<CardChannel> => {
+    const { channel } = await openIsdR(card);
+    return {
+      transmit(apdu) {
+        const command = decodeCommandApdu(apdu);
+        return exchange(card, { ...command, cla: withChannel(command.cla, channel) });
+      },
+      selectResponse: new Uint8Array(0),
+      close: () => Promise.resolve(),
+    };
+  };
+  const smdpOf = (mno: MnoName) => {
+    const smdp = smdps.get(mno);
+    if (smdp === undefined) throw new Error(`no SM-DP of ${mno}`);
+    return smdp;
+  };
+  return { clock, eid, service, card, isdR, smdpOf, identities, store };
+}
+
+/** A new channel, the script, and what the agent would report; the card is reset after it, as a REFRESH asks. */
+export async function play(world: ManagedWorld, script: Uint8Array): Promise<Uint8Array> {
+  const { responses } = await playScript(await world.isdR(), script);
+  await world.card.reset();
+  return encodeResponseScript({ executed: responses.length, responses });
+}
+
+/** Everything up to the script that loads a profile of this MNO. */
+export async function loadScript(world: ManagedWorld, mno: MnoName, rightsGrantOfDonor?: Uint8Array) {
+  const { eid, service } = world;
+  const smdp = world.smdpOf(mno);
+  const smsr = service.as(mno);
+  const channel = await world.isdR();
+  const opened = await smdp.initiateAuthentication(await startSession(channel));
+  const { transactionId, serverSigned1 } = opened;
+  const authenticateServerResponse = await authenticateServer(
+    channel,
+    opened as unknown as DownOf<'authenticateRequest'>,
+    IMEI,
+  );
+  const verdict = await smsr.verifyEuicc({
+    mno,
+    eid,
+    imei: IMEI,
+    transactionId,
+    serverSigned1,
+    authenticateServerResponse,
+  });
+  const { iccid } = await smdp.downloadOrder({ eid, orderId: `${mno} ${transactionId.join()}` });
+  const answer = await smdp.authenticateClient({
+    transactionId,
+    authenticateServerResponse,
+    eid,
+    iccid,
+    verdict,
+  });
+  const prepareDownloadResponse = await prepareDownload(
+    channel,
+    answer as unknown as DownOf<'downloadRequest'>,
+  );
+  const { boundProfilePackage } = await smdp.getBoundProfilePackage({
+    transactionId,
+    prepareDownloadResponse,
+  });
+  const again = () =>
+    smsr.secureProfile({
+      mno,
+      eid,
+      transactionId,
+      boundProfilePackage,
+      iccid,
+      ...(rightsGrantOfDonor === undefined ? {} : { rightsGrant: rightsGrantOfDonor }),
+    });
+  return { iccid, again, ...(await again()) };
+}
+
+/** Retrieves what the card has signed, hands it to the SM-SR and removes it. Answers `event iccid`, in order. */
+export async function deliverNotifications(world: ManagedWorld): Promise<string[]> {
+  const channel = await world.isdR();
+  const delivered: string[] = [];
+  for (const pendingNotification of await retrieveNotifications(channel)) {
+    const { verified, event, iccid } = await world.service
+      .as('mno-a')
+      .handleNotification({ eid: world.eid, pendingNotification });
+    if (!verified) throw new Error('a notification of the card is not verified');
+    delivered.push(`${event ?? 'failed'} ${iccid ?? ''}`);
+    await removeNotification(channel, notificationMetadataOf(pendingNotification).seqNumber);
+  }
+  return delivered;
+}
+
+/** The donor's word for a change to mno-b. */
+export function grantBy(world: ManagedWorld, donor: MnoName, iccid: Iccid): Uint8Array {
+  const key = world.identities.get(donor)?.key;
+  if (key === undefined) throw new Error(`no key of ${donor}`);
+  const payload = rightsGrant.encode({
+    eid: world.eid,
+    donor,
+    receiving: 'mno-b',
+    transactionId: new Uint8Array(16).fill(6),
+    iccid,
+    nonce: new Uint8Array(16).fill(5),
+    expires: world.clock.wall() / 1000 + 3600,
+    deleteAllowed: true,
+  });
+  return signRightsGrant(ec, { ...key, kid: keyIdentifier(key.publicKey) }, payload);
+}
+
+/** The profiles as the card lists them: state by ICCID. */
+export async function onCard(world: ManagedWorld): Promise<Record<string, string>> {
+  const profiles = await listProfiles(await world.isdR());
+  return Object.fromEntries(profiles.map(({ iccid, enabled }) => [iccid, enabled ? 'enabled' : 'disabled']));
+}
+
+/** The same as the SM-SR knows them, without those that are gone. */
+export async function inEis(world: ManagedWorld): Promise<Record<string, string>> {
+  const { profiles } = await world.service.as('mno-a').getEis(world.eid);
+  return Object.fromEntries(
+    profiles.filter(({ state }) => state !== 'deleted').map(({ iccid, state }) => [iccid, state]),
+  );
+}
