@@ -12,33 +12,61 @@ export type AgentLine = Readonly<Record<string, unknown>> & { readonly at?: unkn
 export type AgentProcess = {
   /** Settles with the exit code, or null when a signal ended it. */
   readonly exited: Promise<number | null>;
-  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
   /** Asks it to stop, and makes it stop when it does not within the time. */
   stop(): Promise<void>;
 };
 
 const STOP_MS = 10_000;
 
-/** Starts `euicc-agent run`. Every line goes to the log file and to `onLine`. */
-export function startAgent(options: {
+export type AgentOptions = {
   readonly configFile: string;
   readonly logFile: string;
   readonly clock: Clock;
   readonly onLine: (line: AgentLine) => void;
-}): AgentProcess {
+  /** Says of a line whether the process is to be killed there (SIGKILL) and started again, as a power cut would. */
+  readonly killAt?: (line: AgentLine) => boolean;
+};
+
+/** Starts `euicc-agent run`. Every line goes to the log file and to `onLine`. */
+export function startAgent(options: AgentOptions): AgentProcess {
+  let current = startOnce(options);
+  let stopping = false;
+  const follow = (started: StartedProcess): Promise<number | null> =>
+    started.exited.then((code) => {
+      if (!started.killed() || stopping) return code;
+      current = startOnce(options);
+      return follow(current);
+    });
+  return {
+    exited: follow(current),
+    async stop() {
+      stopping = true;
+      await current.stop();
+    },
+  };
+}
+
+type StartedProcess = AgentProcess & { readonly killed: () => boolean };
+
+function startOnce(options: AgentOptions): StartedProcess {
   const program = join(import.meta.dirname, '..', 'agent', 'main.js');
   const child: ChildProcess = spawn(
     process.execPath,
     ['--enable-source-maps', program, 'run', '--config', options.configFile],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
+  let killed = false;
   const log = createWriteStream(options.logFile, { flags: 'a', mode: 0o600 });
   for (const stream of [child.stdout, child.stderr]) {
     if (stream === null) throw new AgentError('INTERNAL', { why: 'the agent has no output' });
     createInterface({ input: stream }).on('line', (text) => {
       log.write(`${text}\n`);
       const line = parseLine(text);
-      if (line !== undefined) options.onLine(line);
+      if (line === undefined || killed) return;
+      options.onLine(line);
+      if (options.killAt?.(line) !== true) return;
+      killed = true;
+      child.kill('SIGKILL');
     });
   }
   const exited = new Promise<number | null>((resolve, reject) => {
@@ -50,7 +78,7 @@ export function startAgent(options: {
   });
   return {
     exited,
-    kill: (signal) => void child.kill(signal),
+    killed: () => killed,
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGTERM');

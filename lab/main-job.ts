@@ -37,6 +37,8 @@ export type MainJobOptions = Pick<LabOptions, 'baud' | 'profileBytes' | 'reject'
   readonly log: Log;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Where the agent is to be killed and started again, for tests of its restart. */
+  readonly killAgentAt?: (line: AgentLine) => boolean;
 };
 
 /** Figures that only the device's side knows. */
@@ -126,6 +128,7 @@ async function runProcedures(stage: Stage): Promise<Report> {
     logFile: join(stage.folder, 'agent.log'),
     clock,
     onLine: meter.onLine,
+    ...(stage.killAgentAt === undefined ? {} : { killAt: stage.killAgentAt }),
   });
   const ends: Ended[] = [];
   try {

@@ -45,6 +45,8 @@ export type Procedure = {
   readonly verdict?: Verdict;
   readonly iccid?: Iccid;
   readonly donor?: { readonly mno: string; readonly iccid: Iccid; readonly rightsGrant: Uint8Array };
+  /** BF21 as the eUICC answered it: the same bound package can be asked for again. */
+  readonly prepareDownloadResponse?: Uint8Array;
   readonly transferId?: Uint8Array;
   readonly profileBytes?: number;
   readonly packageBytes?: number;
@@ -54,6 +56,8 @@ export type Procedure = {
   readonly enableVerified?: boolean;
   /** The donor's word: its disable notification is verified, and whether its profile may go. */
   readonly released?: { readonly deleteAllowed: boolean };
+  /** How often a script was made anew because the card was at another sequence counter. */
+  readonly scriptsRemade?: number;
   readonly reason?: string;
   readonly startedAt: number;
   readonly endedAt?: number;

@@ -149,18 +149,23 @@ export async function downloadResponse(
   procedure: Procedure,
 ): Promise<StepOutcome> {
   if (procedure.step !== 'preparing') return stale(procedure);
+  const { prepareDownloadResponse } = message;
+  return protectedTransfer(context, { ...procedure, prepareDownloadResponse });
+}
+
+/** The bound profile package, which the SM-DP gives again for the same answer of the eUICC, under a fresh second layer. */
+async function protectedTransfer(context: StepContext, procedure: Procedure): Promise<StepOutcome> {
   const { mno, smdp, smsr } = context;
-  const bound = await smdp.getBoundProfilePackage({
-    transactionId: procedure.rspTransaction,
-    prepareDownloadResponse: message.prepareDownloadResponse,
-  });
+  const { rspTransaction: transactionId, prepareDownloadResponse, eid, donor } = procedure;
+  if (prepareDownloadResponse === undefined) return fail(context, procedure, 'there is no one-time key');
+  const bound = await smdp.getBoundProfilePackage({ transactionId, prepareDownloadResponse });
   const { script } = await smsr.secureProfile({
     mno,
-    eid: procedure.eid,
-    transactionId: procedure.rspTransaction,
+    eid,
+    transactionId,
     boundProfilePackage: bound.boundProfilePackage,
     iccid: bound.iccid,
-    ...(procedure.donor === undefined ? {} : { rightsGrant: procedure.donor.rightsGrant }),
+    ...(donor === undefined ? {} : { rightsGrant: donor.rightsGrant }),
   });
   const blockSize = Math.min(DEFAULT_BLOCK_SIZE, procedure.maxBlockSize ?? DEFAULT_BLOCK_SIZE);
   return {
@@ -188,6 +193,7 @@ export async function scriptReport(
     responseScript: message.responseScript,
     rolledBack: message.outcome === 'rolled-back',
   });
+  if (result.resynchronised === true) return remade(context, procedure);
   if (step === 'installing') return installed(context, message, procedure);
   const answered = result.executed > 0;
   if (message.outcome !== 'done' || (answered && !result.ok)) {
@@ -196,6 +202,23 @@ export async function scriptReport(
   }
   if (step === 'deleting') return complete(context, procedure);
   return confirmation(context, { ...procedure, step: 'confirming' });
+}
+
+const MOST_SCRIPTS_REMADE = 3;
+
+/** The card was at another sequence counter, which the SM-SR knows now: the same command once more, in a script that fits. */
+async function remade(context: StepContext, procedure: Procedure): Promise<StepOutcome> {
+  const { mno, smsr } = context;
+  const { step, eid, iccid, donor, scriptsRemade = 0 } = procedure;
+  if (scriptsRemade >= MOST_SCRIPTS_REMADE)
+    return fail(context, procedure, 'the sequence counters do not meet');
+  const again = { ...procedure, scriptsRemade: scriptsRemade + 1 };
+  if (step === 'installing') return protectedTransfer(context, again);
+  const command = step === 'enabling' ? 'enable' : 'delete';
+  const target = step === 'enabling' ? iccid : donor?.iccid;
+  if (target === undefined) return fail(context, procedure, `there is no profile to ${command}`);
+  const job = await smsr.profileCommand({ mno, eid, iccid: target, command });
+  return { procedure: again, send: [scriptBody(context, command, target, job)] };
 }
 
 async function installed(
