@@ -1,4 +1,5 @@
 // Every measuring run there is, by the command that starts it.
+import { cardFuzz } from './card-fuzz.ts';
 import { codecFuzz } from './codec-fuzz.ts';
 import { codecThroughput } from './codec-throughput.ts';
 import type { Run } from './figure.ts';
@@ -9,5 +10,5 @@ export type RunKind = (typeof KINDS)[number];
 export const RUNS: Readonly<Record<RunKind, Readonly<Record<string, Run>>>> = {
   bench: { codec: codecThroughput },
   soak: {},
-  fuzz: { codec: codecFuzz },
+  fuzz: { card: cardFuzz, codec: codecFuzz },
 };
