@@ -3,7 +3,8 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorOf, AgentError, isAgentError } from '../base/errors.ts';
 import { type Eid, type Imei, parseEid, parseImei } from '../codec/ids.ts';
-import type { CardMemory, OpenSession } from '../modem/modem-card.ts';
+import type { CardMemory } from '../modem/card-lessons.ts';
+import type { OpenSession } from '../modem/card-sessions.ts';
 
 export type DeviceRecord = { readonly eid: Eid; readonly imei: Imei };
 

@@ -68,13 +68,12 @@ export const enterPin: AtCommand<[string], true> = {
   read: () => true,
 };
 
-/** 8.2: 0 minimum, 1 full functionality. The second form resets the MT. */
+/** 8.2: 0 minimum, 1 full functionality. */
 export const functionality: AtCommand<[number], true> = {
   send: (fun) => `AT+CFUN=${fun}`,
   deadline: 'radio',
   read: () => true,
 };
-export const restart = order('AT+CFUN=1,1', 'radio');
 
 /** 7.2, 10.1.20, 10.1.22: the registration commands, with unsolicited reports of level `n`. */
 export type RegistrationCommand = 'CREG' | 'CGREG' | 'CEREG';

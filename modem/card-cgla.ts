@@ -7,15 +7,15 @@ import type { CardQuirks, CardWay } from './card-way.ts';
 
 const SWEPT_SESSIONS = 10;
 
-export function createCglaWay(session: AtSession, quirks: CardQuirks): CardWay {
+export function createCglaWay(session: AtSession, known: { readonly quirks: CardQuirks }): CardWay {
   const inClass = (id: string, apdu: Uint8Array): Uint8Array => {
     const channel = Number(id);
-    if (quirks.cglaClassHasChannel !== true || !Number.isInteger(channel) || channel > 19) return apdu;
+    if (known.quirks.cglaClassHasChannel !== true || !Number.isInteger(channel) || channel > 19) return apdu;
     return concat(Uint8Array.of(withChannel(apdu[0] ?? 0, channel)), apdu.subarray(1));
   };
   return {
     kind: 'cgla',
-    sweepIds: Array.from({ length: quirks.sweepSessions ?? SWEPT_SESSIONS }, (_, n) => String(n + 1)),
+    sweepIds: Array.from({ length: known.quirks.sweepSessions ?? SWEPT_SESSIONS }, (_, n) => String(n + 1)),
     async close(id) {
       await session.run(closeLogicalChannel, [id]);
     },

@@ -2,10 +2,13 @@
 import { concat } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import { encodeCommandApdu, type ResponseApdu, swText, withChannel } from '../codec/apdu.ts';
-import { exchangeApdu } from './apdu-exchange.ts';
+import { exchangeApdu, type ExchangeRules } from './apdu-exchange.ts';
 import { csim, rawLine } from './at-commands.ts';
 import type { AtSession } from './at-session.ts';
 import type { CardQuirks, CardWay, SendOptions } from './card-way.ts';
+
+/** Where the quirks are looked up: they may be learned while the way is in use. */
+type Known = { readonly quirks: CardQuirks };
 
 /** Channels 1 to 3 are those that every card with channels has. */
 const SWEPT_CHANNELS = ['1', '2', '3'];
@@ -13,11 +16,11 @@ const SWEPT_CHANNELS = ['1', '2', '3'];
 /** A send to one logical channel of the card. */
 export function csimSender(
   session: AtSession,
-  quirks: CardQuirks,
+  known: Known,
 ): (channel: number, apdu: Uint8Array, options: SendOptions) => Promise<ResponseApdu> {
   return async (channel, apdu, options) => {
     const bytes = concat(Uint8Array.of(withChannel(apdu[0] ?? 0, channel)), apdu.subarray(1));
-    if (quirks.lockCsim !== true) return session.run(csim, [bytes], options);
+    if (known.quirks.lockCsim !== true) return session.run(csim, [bytes], options);
     await session.run(rawLine, ['AT+CSIM=1'], options);
     try {
       return await session.run(csim, [bytes], options);
@@ -27,9 +30,9 @@ export function csimSender(
   };
 }
 
-export function createCsimWay(session: AtSession, quirks: CardQuirks): CardWay {
-  const send = csimSender(session, quirks);
-  const rules = { keepLe: quirks.keepLe ?? false };
+export function createCsimWay(session: AtSession, known: Known): CardWay {
+  const send = csimSender(session, known);
+  const rules = (): ExchangeRules => ({ keepLe: known.quirks.keepLe ?? false });
   const manageChannel = (p1: number, p2: number, le: number, options: SendOptions): Promise<ResponseApdu> =>
     exchangeApdu(
       // Closing has no response, but a T=0 header always has its fifth octet.
@@ -37,7 +40,7 @@ export function createCsimWay(session: AtSession, quirks: CardQuirks): CardWay {
         ? Uint8Array.of(0x00, 0x70, p1, p2, 0x00)
         : encodeCommandApdu({ cla: 0, ins: 0x70, p1, p2, data: new Uint8Array(0), le }),
       (apdu) => send(0, apdu, options),
-      rules,
+      rules(),
     );
   const close = async (id: string): Promise<void> => {
     const channel = Number(id);
@@ -57,7 +60,7 @@ export function createCsimWay(session: AtSession, quirks: CardQuirks): CardWay {
       const sendHere = (apdu: Uint8Array, o: SendOptions): Promise<ResponseApdu> => send(channel, apdu, o);
       try {
         const select = encodeCommandApdu({ cla: 0, ins: 0xa4, p1: 0x04, p2: 0x00, data: aid, le: 256 });
-        const selected = await exchangeApdu(select, (apdu) => sendHere(apdu, options), rules);
+        const selected = await exchangeApdu(select, (apdu) => sendHere(apdu, options), rules());
         if (!isSuccess(selected.sw)) {
           throw new AgentError('CARD_STATUS', { command: 'SELECT', sw: swText(selected.sw) });
         }

@@ -17,6 +17,8 @@ export type CardSession = {
 
 /** Deviations of a modem on this path; what is absent is as in the standard. */
 export type CardQuirks = {
+  /** The way to try first where nothing is remembered. */
+  readonly way?: CardWayKind;
   /** Sends Le with commands that have data. */
   readonly keepLe?: boolean;
   /** Puts the session's number into the class of what goes over +CGLA. */

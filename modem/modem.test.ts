@@ -10,7 +10,7 @@ import type { CardSlot } from '../codec/card.ts';
 import { AID_ISD_R, encodeAid, parseImei, parseImsi, type Aid } from '../codec/ids.ts';
 import { storeDataCommands } from '../codec/store-data.ts';
 import { createLinkPair, type ByteLink } from './byte-link.ts';
-import type { OpenSession } from './modem-card.ts';
+import type { OpenSession } from './card-sessions.ts';
 import { openModem, type Modem, type ModemOptions } from './modem.ts';
 import type { Registration } from './registration.ts';
 import { createSimModem, type SimModem, type SimModemOptions } from './sim/sim-modem.ts';
@@ -64,7 +64,7 @@ const failsWith =
 
 /** Hides commands from the modem, as modems that lack them do. */
 function without(...commands: string[]): Partial<SimModemOptions> {
-  return { withoutCommands: commands };
+  return { quirks: { missing: commands } };
 }
 
 function linkTo(sim: SimModem): () => Promise<ByteLink> {
@@ -311,7 +311,7 @@ test('a profile switch is seen without any help when the card asks for its reset
 });
 
 test('where the modem ignores REFRESH the radio is switched off and on', async () => {
-  const { modem, clock } = await rig({ sim: { ignoreProactive: true } });
+  const { modem, clock } = await rig({ sim: { quirks: { proactive: 'ignored' } } });
   const [, next] = TEST_PROFILES;
   assert.ok(next);
   const card = await clock.settle(modem.openCard());
@@ -340,7 +340,7 @@ test('a switch that never shows is told with all that was tried', async () => {
 
 test('the ICCID is read where +CRSM is missing', async () => {
   for (const hidden of [['+CRSM'], ['+CRSM', '+QCCID']]) {
-    const { modem, clock } = await rig({ sim: { ...without(...hidden), vendorCommands: ['+QCCID'] } });
+    const { modem, clock } = await rig({ sim: { quirks: { missing: hidden, vendorCommands: ['+QCCID'] } } });
     assert.equal(await clock.settle(modem.readIccid()), TEST_PROFILES[0]?.iccid);
   }
 });

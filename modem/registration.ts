@@ -101,6 +101,43 @@ function hasService(found: DomainRegistration | undefined): boolean {
   return found !== undefined && /^(?:home|roaming|csfb-)/.test(found.status);
 }
 
+/** Keeps the whole picture from answers and reports, and tells its changes. */
+export type RegistrationWatch = {
+  /** Takes an unsolicited line; others than registration reports are left alone. */
+  see(line: string): void;
+  set(domains: Map<RegistrationCommand, DomainRegistration>): Registration;
+  subscribe(listener: (registration: Registration) => void): () => void;
+};
+
+export function createRegistrationWatch(): RegistrationWatch {
+  const listeners = new Set<(registration: Registration) => void>();
+  let domains = new Map<RegistrationCommand, DomainRegistration>();
+  let lastTold = '';
+  const tell = (): Registration => {
+    const combined = combineRegistration(domains);
+    const text = JSON.stringify(combined);
+    if (text !== lastTold) for (const listener of listeners) listener(combined);
+    lastTold = text;
+    return combined;
+  };
+  return {
+    see(line) {
+      const report = parseRegistrationReport(line);
+      if (report === undefined) return;
+      domains.set(...report);
+      tell();
+    },
+    set(read) {
+      domains = read;
+      return tell();
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}
+
 /** Asks every domain that the modem has. Throws when none answers. */
 export async function readRegistration(
   session: AtSession,

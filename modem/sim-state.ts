@@ -1,9 +1,10 @@
 // The state of the card as the modem tells it (3GPP TS 27.007, 8.3), the PIN, and the ICCID read in every way there is.
 import { errorOf, isAgentError, AgentError } from '../base/errors.ts';
 import type { Secret } from '../base/log.ts';
-import { decodeIccid, parseIccid, type Iccid } from '../codec/ids.ts';
-import type { Card } from '../codec/card.ts';
+import { AID_USIM, decodeIccid, encodeAid, parseIccid, type Iccid } from '../codec/ids.ts';
+import type { Card, CardChannel } from '../codec/card.ts';
 import { fromHex } from '../base/bytes.ts';
+import { swText } from '../codec/apdu.ts';
 import { enterPin, pinState, readBinary, VENDOR_ICCID } from './at-commands.ts';
 import { cmeErrorOf, type AtSession, type RunOptions } from './at-session.ts';
 import { CME } from './cme-errors.ts';
@@ -73,15 +74,15 @@ export function createPinEntry(): (session: AtSession, pin: Secret<string>) => P
 /** EF.ICCID under the MF (ETSI TS 102 221, 13.2). */
 const EF_ICCID = 0x2fe2;
 const ICCID_OCTETS = 10;
-const BASIC_READS = ['00A40004023F00', '00A40004022FE2', '00B000000A'];
+const FILE_READS = ['00A40004023F00', '00A40004022FE2', '00B000000A'];
 
 /**
- * Reads EF.ICCID from the card, by +CRSM; where the modem has no +CRSM, by what its vendor has, and last over the basic
- * channel. Throws while the card is not ready.
+ * Reads EF.ICCID from the card, by +CRSM; where the modem has no +CRSM, by what its vendor has, then over the basic channel,
+ * and last over a channel to the USIM. Throws while the card is not ready.
  */
 export async function readIccid(
   session: AtSession,
-  card: Pick<Card, 'basic'>,
+  card: Pick<Card, 'basic' | 'openChannel'>,
   options: RunOptions = {},
 ): Promise<Iccid> {
   try {
@@ -99,11 +100,28 @@ export async function readIccid(
     }
   }
   const how = options.signal === undefined ? {} : { signal: options.signal };
+  try {
+    return await readOver(card.basic, how);
+  } catch (error) {
+    if (!isAgentError(error, 'CARD_ACCESS')) throw error;
+  }
+  const channel = await card.openChannel(encodeAid(AID_USIM), how);
+  try {
+    return await readOver(channel, how);
+  } finally {
+    await channel.close();
+  }
+}
+
+async function readOver(
+  channel: Pick<CardChannel, 'transmit'>,
+  how: { readonly signal?: AbortSignal },
+): Promise<Iccid> {
   let data = new Uint8Array(0);
-  for (const command of BASIC_READS) {
-    const response = await card.basic.transmit(fromHex(command), how);
+  for (const command of FILE_READS) {
+    const response = await channel.transmit(fromHex(command), how);
     if (response.sw !== 0x9000 && response.sw >> 8 !== 0x91) {
-      throw new AgentError('CARD_STATUS', { command, sw: response.sw.toString(16) });
+      throw new AgentError('CARD_STATUS', { command, sw: swText(response.sw) });
     }
     data = Uint8Array.from(response.data);
   }

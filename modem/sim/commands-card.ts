@@ -1,14 +1,9 @@
 // Commands of the card (3GPP TS 27.007, 5.6, 8.2, 8.3, 8.17, 8.18, 8.43 to 8.46).
 import { fromHex, toHex } from '../../base/bytes.ts';
-import {
-  encodeCommandApdu,
-  encodeResponseApdu,
-  SW,
-  withChannel,
-  type ResponseApdu,
-} from '../../codec/apdu.ts';
-import { concat } from '../../base/bytes.ts';
+import { channelOf, encodeCommandApdu, encodeResponseApdu, SW, type ResponseApdu } from '../../codec/apdu.ts';
+import { AID_ISD_R } from '../../codec/ids.ts';
 import { CME } from '../cme-errors.ts';
+import { passApdu } from './card-path.ts';
 import type { Parameter } from './command-line.ts';
 import {
   DONE,
@@ -16,9 +11,12 @@ import {
   type CommandContext,
   type CommandRow,
   type CommandTable,
+  type Failure,
   type Reply,
+  type Sessions,
 } from './commands.ts';
 import type { Functionality, SimStatus } from './equipment.ts';
+import type { SimQuirks } from './quirks.ts';
 
 /** The error that a card in this state gives to commands that need it; undefined when they may go on. */
 export function cardError(status: SimStatus, needsPin: boolean): { readonly cme: number } | undefined {
@@ -51,40 +49,76 @@ function isForbidden(apdu: Uint8Array): boolean {
   return apdu[1] === 0x88 && ((apdu[3] ?? 0) & 0x07) === 0;
 }
 
-function apduInfo(name: string, response: ResponseApdu | undefined): Reply {
-  if (response === undefined) return { cme: CME.simFailure };
+function apduInfo(name: string, response: ResponseApdu | Failure): Reply {
+  if (typeof response !== 'object' || !('sw' in response)) return response;
   const hex = toHex(encodeResponseApdu(response));
   return [`${name}: ${hex.length},"${hex}"`];
 }
 
 const csim: CommandRow = {
   test: () => DONE,
-  set: async ({ equipment }, [length, command]) => {
+  set: async (context, [length, command]) => {
+    const { equipment, quirks, quirkState } = context;
+    if (quirks.csimLock) {
+      const lock = command === undefined ? numberOf(length, [0, 1]) : undefined;
+      if (lock !== undefined) {
+        quirkState.csimLocked = lock === 1;
+        return DONE;
+      }
+      if (!quirkState.csimLocked) return { cme: CME.notAllowed };
+    }
     const apdu = apduOf(length, command);
     if (apdu === undefined) return { cme: CME.incorrectParameters };
     const error = cardError(equipment.simStatus, false);
     if (error !== undefined) return error;
     if (isForbidden(apdu)) return { cme: CME.notAllowed };
-    return apduInfo('+CSIM', await equipment.reader.transmit(apdu));
+    return apduInfo('+CSIM', await passApdu(context, 'csim', channelOf(apdu[0] ?? 0), apdu));
   },
 };
 
 const ccho: CommandRow = {
   test: () => DONE,
-  set: async ({ equipment, sessions }, [name]) => {
+  set: async ({ equipment, sessions, quirks }, [name]) => {
+    if (quirks.leakHang > 0 && sessions.size >= quirks.leakHang) return 'SILENT';
+    if (quirks.ccho === 'error') return 'ERROR';
     if (name === undefined || !/^(?:[0-9A-Fa-f]{2}){1,16}$/.test(name.text)) {
       return { cme: CME.incorrectParameters };
     }
     const error = cardError(equipment.simStatus, false);
     if (error !== undefined) return error;
+    if (quirks.maxSessions > 0 && sessions.size >= quirks.maxSessions) return { cme: CME.memoryFull };
+    if (
+      quirks.isdrNeedsProfile &&
+      equipment.simStatus === 'failed' &&
+      name.text.toUpperCase() === AID_ISD_R
+    ) {
+      return 'ERROR';
+    }
     const opened = await equipment.reader.openChannel(fromHex(name.text));
-    if ('sw' in opened) return { cme: openError(opened.sw) };
-    let id = 1;
-    while (sessions.has(String(id))) id++;
-    sessions.set(String(id), opened.channel);
-    return [`+CCHO: ${id}`];
+    if ('sw' in opened) {
+      if (quirks.cchoRefusal === 'bare') return 'ERROR';
+      return { cme: quirks.cchoRefusal === 'cme-13' ? CME.simFailure : openError(opened.sw) };
+    }
+    const id = freeSession(sessions, quirks.sessionIds);
+    if (id === undefined) {
+      await equipment.reader.closeChannel(opened.channel);
+      return { cme: CME.memoryFull };
+    }
+    sessions.set(id, opened.channel);
+    return [quirks.cchoAnswer === 'bare' ? id : `+CCHO: ${id}`];
   },
 };
+
+const NORDIC_IDS = ['11', '12', '13', '14', '17', '18'];
+
+function freeSession(sessions: Sessions, form: SimQuirks['sessionIds']): string | undefined {
+  if (form === 'nordic') return NORDIC_IDS.find((id) => !sessions.has(id));
+  for (let number = 1; ; number++) {
+    const id =
+      form === 'numbers' ? String(number) : `7FB45C${number.toString(16).padStart(10, '0')}`.toUpperCase();
+    if (!sessions.has(id)) return id;
+  }
+}
 
 function openError(sw: number): number {
   if (sw === SW.fileNotFound) return CME.notFound;
@@ -94,18 +128,19 @@ function openError(sw: number): number {
 
 const cchc: CommandRow = {
   test: () => DONE,
-  set: async ({ equipment, sessions }, [id]) => {
+  set: async ({ equipment, sessions, quirks }, [id]) => {
     const channel = id === undefined ? undefined : sessions.get(id.text);
     if (id === undefined || channel === undefined) return { cme: CME.invalidIndex };
     sessions.delete(id.text);
     await equipment.reader.closeChannel(channel);
-    return DONE;
+    return quirks.cchcLine ? ['+CCHC'] : DONE;
   },
 };
 
 const cgla: CommandRow = {
   test: () => DONE,
-  set: async ({ equipment, sessions }, [id, length, command]) => {
+  set: async (context, [id, length, command]) => {
+    const { equipment, sessions } = context;
     const apdu = apduOf(length, command);
     if (id === undefined || apdu === undefined) return { cme: CME.incorrectParameters };
     const error = cardError(equipment.simStatus, false);
@@ -113,8 +148,7 @@ const cgla: CommandRow = {
     const channel = id.text === '0' ? 0 : sessions.get(id.text);
     if (channel === undefined) return { cme: CME.invalidIndex };
     if (isForbidden(apdu)) return { cme: CME.notAllowed };
-    const inClass = concat(Uint8Array.of(withChannel(apdu[0] ?? 0, channel)), apdu.subarray(1));
-    return apduInfo('+CGLA', await equipment.reader.transmit(inClass));
+    return apduInfo('+CGLA', await passApdu(context, 'cgla', channel, apdu));
   },
 };
 
@@ -132,6 +166,7 @@ const crsm: CommandRow = {
   test: () => DONE,
   set: async (context, [command, file, p1, p2, p3, data, path]) => {
     const { equipment } = context;
+    if (context.quirks.crsm === 'cme-3') return { cme: CME.notAllowed };
     const ins = numberOf(command, [0, 255]);
     const kind = ins === undefined ? undefined : RESTRICTED[ins];
     const [fid, one, two, three] = [
@@ -231,12 +266,13 @@ const FUNCTIONALITIES: readonly Functionality[] = [0, 1, 4];
 const cfun: CommandRow = {
   test: () => ['+CFUN: (0,1,4),(0,1)'],
   read: ({ equipment }) => [`+CFUN: ${equipment.functionality}`],
-  set: async ({ equipment, restart }, [fun, reset]) => {
+  set: async ({ equipment, restart, quirks, dropPort }, [fun, reset]) => {
     const wanted = FUNCTIONALITIES.find((value) => value === numberOf(fun, [0, 127], 1));
     const again = numberOf(reset, [0, 1], 0);
     if (wanted === undefined || again === undefined) return { cme: CME.incorrectParameters };
     if (again === 1) restart();
     else await equipment.setFunctionality(wanted);
+    if (wanted === 0 && quirks.radioOffDropsPort > 0) dropPort(quirks.radioOffDropsPort);
     return DONE;
   },
 };

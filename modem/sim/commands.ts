@@ -3,6 +3,8 @@ import type { Clock } from '../../base/clock.ts';
 import type { Parameter } from './command-line.ts';
 import type { DialogueSettings, FinalResult } from './dce.ts';
 import type { Equipment } from './equipment.ts';
+import type { Faults } from './faults.ts';
+import type { SimQuirks } from './quirks.ts';
 
 export type SimIdentity = {
   readonly manufacturer: string;
@@ -26,6 +28,19 @@ export type ModemSettings = {
 /** Logical channels that the terminal opened by +CCHO: session id to channel. */
 export type Sessions = Map<string, number>;
 
+/** What the quirks of one modem remember. A restart puts it back. */
+export type QuirkState = {
+  cardAwake: boolean;
+  slotSelected: boolean;
+  csimLocked: boolean;
+  endless: boolean;
+  lastBlocks: number;
+};
+
+export function freshQuirkState(): QuirkState {
+  return { cardAwake: false, slotSelected: false, csimLocked: false, endless: false, lastBlocks: 0 };
+}
+
 export type CommandContext = {
   readonly equipment: Equipment;
   readonly identity: SimIdentity;
@@ -36,10 +51,21 @@ export type CommandContext = {
   readonly resetSettings: () => void;
   /** Restarts the whole modem after this line was answered. */
   readonly restart: () => void;
+  readonly quirks: SimQuirks;
+  readonly quirkState: QuirkState;
+  readonly faults: Faults;
+  /** Restarts at once, without a word. */
+  readonly crash: () => void;
+  /** Takes the port away, and gives it back after so many milliseconds. */
+  readonly dropPort: (ms: number) => void;
+  readonly takeCardOut: (ms: number) => void;
 };
 
+/** A result that ends the command line without success. */
+export type Failure = Exclude<FinalResult, 'OK'>;
+
 /** Information lines, or the result that ends the command line. */
-export type Reply = readonly string[] | Exclude<FinalResult, 'OK'>;
+export type Reply = readonly string[] | Failure;
 
 type Answer = Reply | Promise<Reply>;
 

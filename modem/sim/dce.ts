@@ -46,6 +46,16 @@ export type DceOptions = {
   readonly execute: (body: string) => Promise<LineResult>;
   /** Called when the answer of a line is on its way. */
   readonly onAnswered: () => void;
+  /** What stands around lines in place of S3 and S4. */
+  readonly lineEnd?: string;
+  /** Echoes whatever ATE says. */
+  readonly stuckEcho?: boolean;
+  /** An unsolicited line in front of every answer. */
+  readonly lineBefore?: string;
+  /** The vendor's words for errors, in place of numbers and standard texts. */
+  readonly errorWords?: (cme: number) => string;
+  /** Spoils an answer on its way out. */
+  readonly spoil?: (text: string) => string;
 };
 
 const NUMERIC: Readonly<Record<string, string>> = { OK: '0', 'NO CARRIER': '3', ERROR: '4' };
@@ -68,7 +78,7 @@ export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, 
   const send = (text: string): void => {
     if (text !== '') options.line()?.send(utf8Bytes(text));
   };
-  const eol = (): string => String.fromCharCode(settings.s3, settings.s4);
+  const eol = (): string => options.lineEnd ?? String.fromCharCode(settings.s3, settings.s4);
   const infoText = (lines: readonly string[]): string => {
     if (lines.length === 0) return '';
     const body = lines.join(eol());
@@ -77,6 +87,8 @@ export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, 
   const finalText = (final: FinalResult): string => {
     if (final === 'SILENT' || settings.quiet) return '';
     if (typeof final === 'object') {
+      if (options.errorWords !== undefined)
+        return `${eol()}+CME ERROR: ${options.errorWords(final.cme)}${eol()}`;
       if (settings.errorLevel === 0) return finalText('ERROR');
       const err = settings.errorLevel === 1 ? String(final.cme) : (CME_ERRORS[final.cme] ?? 'unknown');
       // V does not change the form of this result code (3GPP TS 27.007, 9.2).
@@ -94,7 +106,10 @@ export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, 
     for (let body = queue.shift(); body !== undefined; body = queue.shift()) {
       const { info, final } = await options.execute(body);
       if (mine !== life) return; // the modem restarted meanwhile
-      send(infoText(info) + finalText(final) + releaseHeld());
+      const before =
+        options.lineBefore === undefined || final === 'SILENT' ? '' : urcText(options.lineBefore);
+      const answer = before + infoText(info) + finalText(final);
+      send((options.spoil?.(answer) ?? answer) + releaseHeld());
       options.onAnswered();
     }
     running = false;
@@ -144,7 +159,7 @@ export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, 
 
   return {
     feed(bytes, beganUs) {
-      if (settings.echo) options.line()?.send(bytes, beganUs);
+      if (settings.echo || options.stuckEcho === true) options.line()?.send(bytes, beganUs);
       for (const octet of bytes) take(octet);
     },
     unsolicited(text) {

@@ -26,7 +26,9 @@ export type EquipmentEvent =
   | { readonly is: 'service'; readonly state: ServiceState }
   | { readonly is: 'sim'; readonly status: SimStatus }
   /** The card was reset or lost: sessions are gone. */
-  | { readonly is: 'card-session-ended' };
+  | { readonly is: 'card-session-ended' }
+  /** The card asked for its own reset. */
+  | { readonly is: 'refresh' };
 
 export type Equipment = {
   readonly reader: CardReader;
@@ -59,11 +61,15 @@ export type EquipmentOptions = {
   readonly intercept?: (apdu: Uint8Array) => Promise<ResponseApdu | 'mute' | undefined>;
   /** Whether the modem fetches proactive commands; some never do. */
   readonly ignoreProactive?: () => boolean;
+  /** Serves the network only with the profile that was there when the modem started. */
+  readonly attachNeedsRestart?: boolean;
   /** How long between two tries of an attach that failed for no lasting reason. */
   readonly attachRetryMs?: number;
 };
 
 const MAX_PROACTIVE_IN_A_ROW = 20;
+/** EMM cause 15. */
+const NO_SUITABLE_CELLS = 15;
 
 export function createEquipment(options: EquipmentOptions): Equipment {
   const { log } = options;
@@ -72,6 +78,7 @@ export function createEquipment(options: EquipmentOptions): Equipment {
   let seeking = true;
   let simStatus: SimStatus = 'off';
   let sim: SimInformation | undefined;
+  let startedWith: string | undefined;
   let serving = false;
   /** Counts starts of the card, so that one that was overtaken changes nothing. */
   let start = 0;
@@ -82,7 +89,10 @@ export function createEquipment(options: EquipmentOptions): Equipment {
     ...(options.intercept === undefined ? {} : { intercept: options.intercept }),
   });
   const service = createService({
-    radio: options.radio,
+    radio:
+      options.attachNeedsRestart === true
+        ? onlyFor(options.radio, () => sim?.iccid === startedWith)
+        : options.radio,
     clock: options.clock,
     log,
     onChange: (state) => options.onEvent({ is: 'service', state }),
@@ -119,6 +129,7 @@ export function createEquipment(options: EquipmentOptions): Equipment {
     const found = answered ? await startCardSession(reader) : undefined;
     if (mine !== start) return;
     sim = found;
+    startedWith ??= found?.iccid;
     if (!answered) setStatus('absent');
     else if (found?.usim === undefined) setStatus('failed');
     else setStatus(found.pin.is === 'open' ? 'ready' : found.pin.is);
@@ -137,6 +148,7 @@ export function createEquipment(options: EquipmentOptions): Equipment {
     log.write('debug', 'sim.equipment', 'REFRESH', { mode });
     if (mode === 'file-change' || mode.startsWith('steering')) return;
     if (mode === 'uicc-reset' || mode === 'application-reset' || mode === 'profile-state-change') {
+      options.onEvent({ is: 'refresh' });
       await resetCard();
       return;
     }
@@ -219,6 +231,7 @@ export function createEquipment(options: EquipmentOptions): Equipment {
     async powerOn() {
       functionality = 1;
       seeking = true;
+      startedWith = undefined;
       await startCard();
     },
     async powerOff() {
@@ -237,5 +250,17 @@ export function createEquipment(options: EquipmentOptions): Equipment {
       options.onEvent({ is: 'card-session-ended' });
       if (functionality !== 0) await startCard();
     },
+  };
+}
+
+/** The radio as a modem sees it that holds on to the wrong carrier's settings. */
+function onlyFor(radio: RadioNetwork, fits: () => boolean): RadioNetwork {
+  return {
+    attach: async (request, o) =>
+      fits() ? radio.attach(request, o) : { registered: false, why: 'denied', cause: NO_SUITABLE_CELLS },
+    detach: (imsi) => radio.detach(imsi),
+    setBearer: (imsi, up) => radio.setBearer(imsi, up),
+    onChange: (listener) => radio.onChange(listener),
+    signalStrength: () => radio.signalStrength(),
   };
 }

@@ -47,7 +47,13 @@ export type SimLine = {
 
 const MAX_UNREAD_ARRIVALS = 65_536;
 
-export function openSimLine(link: ByteLink, clock: Clock, timing: LineTiming): SimLine {
+/** `spoil` changes octets on their way, in both directions. */
+export function openSimLine(
+  link: ByteLink,
+  clock: Clock,
+  timing: LineTiming,
+  spoil: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
+): SimLine {
   const arrivals = createQueue<Arrival>(MAX_UNREAD_ARRIVALS);
   const pacers =
     timing.mode === 'none'
@@ -61,7 +67,7 @@ export function openSimLine(link: ByteLink, clock: Clock, timing: LineTiming): S
 
   const write = (bytes: Uint8Array): void => {
     // The terminal may be gone: what nobody reads is lost, as on a wire.
-    link.write(bytes).catch(() => {});
+    link.write(spoil(bytes)).catch(() => {});
   };
   const pump = async (): Promise<void> => {
     for await (const bytes of link.read) {
@@ -70,7 +76,7 @@ export function openSimLine(link: ByteLink, clock: Clock, timing: LineTiming): S
         firstUs: now,
         lastUs: now,
       };
-      const arrival = { bytes, beganUs: firstUs + octetUs };
+      const arrival = { bytes: spoil(bytes), beganUs: firstUs + octetUs };
       if (timing.mode === 'timed') deliverFrom(lastUs, () => arrivals.push(arrival));
       else {
         countedUs = Math.max(countedUs, lastUs);

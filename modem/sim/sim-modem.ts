@@ -1,25 +1,20 @@
 // A simulated modem: AT commands on any number of lines one after another, over a card and a radio network.
-import type { Clock } from '../../base/clock.ts';
-import { errorOf } from '../../base/errors.ts';
+import { type Clock, sleep } from '../../base/clock.ts';
+import { AgentError, errorOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { createSeededRandom } from '../../base/random.ts';
 import type { CardSlot } from '../../codec/card.ts';
 import type { Imei } from '../../codec/ids.ts';
 import type { ByteLink } from '../byte-link.ts';
-import { CARD_COMMANDS, VENDOR_CARD_COMMANDS } from './commands-card.ts';
-import { DIALOGUE_COMMANDS } from './commands-dialogue.ts';
-import { networkCommands, registrationReports } from './commands-network.ts';
-import type {
-  CommandContext,
-  CommandRow,
-  CommandTable,
-  ModemSettings,
-  Reply,
-  SimIdentity,
-} from './commands.ts';
-import { parseCommandLine, parseParameters, type ParsedCommand } from './command-line.ts';
-import { createDce, defaultDialogue, type LineResult } from './dce.ts';
+import { CME_ERRORS } from '../cme-errors.ts';
+import { freshQuirkState, type CommandContext, type ModemSettings, type SimIdentity } from './commands.ts';
+import { registrationReports } from './commands-network.ts';
+import { createDce, defaultDialogue } from './dce.ts';
 import { createEquipment, type Equipment, type EquipmentEvent } from './equipment.ts';
+import { commandTable, executeLine } from './execute-line.ts';
+import { createFaults, DIAGNOSTIC_NOISE, type Fault, type Faults } from './faults.ts';
 import { openSimLine, type LineTiming, type SimLine } from './line-pacer.ts';
+import { createQuirks, type SimQuirks } from './quirks.ts';
 import type { RadioNetwork } from './radio.ts';
 import type { ServiceState } from './service.ts';
 
@@ -34,17 +29,22 @@ export type SimModemOptions = {
   /** How long a restart keeps the modem silent. */
   readonly bootMs?: number;
   readonly attachRetryMs?: number;
-  /** Commands that this modem does not know, and vendor commands that it does. */
-  readonly withoutCommands?: readonly string[];
-  readonly vendorCommands?: readonly string[];
-  /** Never fetches what the card announces by 91xx. */
-  readonly ignoreProactive?: boolean;
+  readonly quirks?: Partial<SimQuirks>;
+  readonly faults?: readonly Fault[];
+  /** Where the faults' chances come from. */
+  readonly seed?: number;
+  /** Told when the port goes away and when it is there again, maybe under another name. */
+  readonly onPort?: (present: boolean) => void;
 };
 
 export type SimModem = {
-  /** Serves a terminal on this line until it closes. All else lives on: a next one finds the state of the last. */
+  /**
+   * Serves a terminal on this line until it closes. All else lives on: a next one finds the state of the last. Throws
+   * `LINK_CLOSED` while the port is away.
+   */
   connect(link: ByteLink): void;
   readonly equipment: Equipment;
+  readonly faults: Faults;
   /** The time that the octets of the current line took, in microseconds. */
   elapsedUs(): number;
   /** Tells every change of service. The answer cancels. */
@@ -56,6 +56,8 @@ export type SimModem = {
 
 const IDENTITY: SimIdentity = { manufacturer: 'euicc-agent', model: 'Simulated modem', revision: 'SIM-1.0' };
 const BOOT_MS = 2_000;
+const LINE_ENDS = { lf: '\n', cr: '\r' } as const;
+const VENDOR_WORDS: Readonly<Record<number, string>> = { 14: 'SIM busy', 50: 'Parameters error' };
 
 function factorySettings(): ModemSettings {
   return {
@@ -70,17 +72,33 @@ function factorySettings(): ModemSettings {
 /** Powers the modem up: its card starts and it looks for service at once. */
 export function createSimModem(options: SimModemOptions): SimModem {
   const { clock, log } = options;
+  const quirks = createQuirks(options.quirks);
+  const faults = createFaults(options.faults ?? [], createSeededRandom(options.seed ?? 1));
   const listeners = new Set<(state: ServiceState) => void>();
   const settings = factorySettings();
   const sessions = new Map<string, number>();
+  const quirkState = freshQuirkState();
   let line: SimLine | undefined;
   let service: ServiceState = { is: 'off' };
   let restarting = false;
   /** While it boots, the modem hears and says nothing. */
   let booting = false;
+  let portPresent = true;
 
+  const dropPort = (ms: number): void => {
+    portPresent = false;
+    const dropped = line;
+    line = undefined;
+    dropped?.close().catch(() => {});
+    options.onPort?.(false);
+    clock.schedule(ms, () => {
+      portPresent = true;
+      options.onPort?.(true);
+    });
+  };
   const onEvent = (event: EquipmentEvent): void => {
     if (event.is === 'card-session-ended') sessions.clear();
+    if (event.is === 'refresh' && quirks.refreshDropsPort > 0) dropPort(quirks.refreshDropsPort);
     if (event.is !== 'service') return;
     const before = service;
     service = event.state;
@@ -94,7 +112,8 @@ export function createSimModem(options: SimModemOptions): SimModem {
     clock,
     log,
     onEvent,
-    ignoreProactive: () => options.ignoreProactive === true,
+    ignoreProactive: () => quirks.proactive === 'ignored',
+    attachNeedsRestart: quirks.attachNeedsRestart,
     ...(options.attachRetryMs === undefined ? {} : { attachRetryMs: options.attachRetryMs }),
   });
   /** Data contexts are in non-volatile memory and stay. */
@@ -105,6 +124,11 @@ export function createSimModem(options: SimModemOptions): SimModem {
     settings.operatorFormat = operatorFormat;
     settings.values.clear();
   };
+  const takeCardOut = async (ms: number): Promise<void> => {
+    await equipment.insertCard(undefined);
+    await sleep(clock, ms);
+    await equipment.insertCard(options.card);
+  };
   const context: CommandContext = {
     equipment,
     identity: { ...IDENTITY, ...options.identity },
@@ -112,20 +136,29 @@ export function createSimModem(options: SimModemOptions): SimModem {
     sessions,
     clock,
     resetSettings,
+    quirks,
+    quirkState,
+    faults,
     restart: () => {
       restarting = true;
     },
+    crash: () => void powerCycle(),
+    dropPort,
+    takeCardOut: (ms) => void takeCardOut(ms),
   };
-  const table = commandTable(options);
+  const table = commandTable(quirks, () => options.radio.signalStrength());
 
   const powerCycle = async (): Promise<void> => {
     restarting = false;
+    if (booting) return;
     booting = true;
     dce.reset();
+    Object.assign(quirkState, freshQuirkState());
     await equipment.powerOff();
     resetSettings();
-    await new Promise<void>((resolve) => void clock.schedule(options.bootMs ?? BOOT_MS, () => resolve()));
+    await sleep(clock, options.bootMs ?? BOOT_MS);
     booting = false;
+    if (quirks.bootLine !== '') dce.unsolicited(quirks.bootLine);
     await equipment.powerOn();
   };
   const dce = createDce({
@@ -136,10 +169,21 @@ export function createSimModem(options: SimModemOptions): SimModem {
       if (restarting) void powerCycle();
       else void equipment.serveCard();
     },
+    stuckEcho: quirks.echo === 'stuck',
+    spoil: (text) => faults.answer(text),
+    ...(quirks.lineEnd === 'crlf' ? {} : { lineEnd: LINE_ENDS[quirks.lineEnd] }),
+    ...(quirks.urcBeforeAnswer === '' ? {} : { lineBefore: quirks.urcBeforeAnswer }),
+    ...(quirks.errorText === 'standard'
+      ? {}
+      : { errorWords: (cme: number) => VENDOR_WORDS[cme] ?? CME_ERRORS[cme] ?? 'unknown' }),
   });
 
   const serve = async (served: SimLine): Promise<void> => {
-    for await (const { bytes, beganUs } of served.arrivals) if (!booting) dce.feed(bytes, beganUs);
+    for await (const { bytes, beganUs } of served.arrivals) {
+      if (booting) continue;
+      if (quirks.simPort === 'diag') served.send(DIAGNOSTIC_NOISE);
+      else dce.feed(bytes, beganUs);
+    }
     if (line === served) line = undefined;
   };
   equipment.powerOn().catch((error: unknown) => {
@@ -148,11 +192,15 @@ export function createSimModem(options: SimModemOptions): SimModem {
 
   return {
     connect(link) {
-      const opened = openSimLine(link, clock, options.timing ?? { mode: 'none' });
+      if (!portPresent) throw new AgentError('LINK_CLOSED', { why: 'the port is away' });
+      const opened = openSimLine(link, clock, options.timing ?? { mode: 'none' }, (bytes) =>
+        faults.octets(bytes),
+      );
       line = opened;
       void serve(opened);
     },
     equipment,
+    faults,
     elapsedUs: () => line?.elapsedUs() ?? 0,
     onService(listener) {
       listeners.add(listener);
@@ -165,50 +213,4 @@ export function createSimModem(options: SimModemOptions): SimModem {
       await equipment.powerOff();
     },
   };
-}
-
-function commandTable(options: SimModemOptions): CommandTable {
-  const vendor = Object.entries(VENDOR_CARD_COMMANDS).filter(
-    ([name]) => options.vendorCommands?.includes(name) === true,
-  );
-  const all = Object.entries({
-    ...DIALOGUE_COMMANDS,
-    ...CARD_COMMANDS,
-    ...networkCommands(() => options.radio.signalStrength()),
-    ...Object.fromEntries(vendor),
-  });
-  return Object.fromEntries(all.filter(([name]) => options.withoutCommands?.includes(name) !== true));
-}
-
-/** Runs the commands of a line in order until one does not end in OK (V.250, 5.3). */
-async function executeLine(body: string, table: CommandTable, context: CommandContext): Promise<LineResult> {
-  const info: string[] = [];
-  const commands = parseCommandLine(body);
-  if (commands === undefined) return { info, final: 'ERROR' };
-  for (const command of commands) {
-    const reply = await executeCommand(command, table[command.name], context);
-    if (!Array.isArray(reply)) return { info, final: reply as Exclude<Reply, readonly string[]> };
-    info.push(...(reply as readonly string[]));
-  }
-  return { info, final: 'OK' };
-}
-
-function executeCommand(
-  command: ParsedCommand,
-  row: CommandRow | undefined,
-  context: CommandContext,
-): Reply | Promise<Reply> {
-  if (row === undefined) return 'ERROR';
-  switch (command.form) {
-    case 'test':
-      return row.test?.(context) ?? 'ERROR';
-    case 'read':
-      return row.read?.(context) ?? 'ERROR';
-    case 'action':
-      return row.action?.(context, command.value) ?? 'ERROR';
-    case 'set': {
-      const parameters = parseParameters(command.value);
-      return parameters === undefined ? 'ERROR' : (row.set?.(context, parameters) ?? 'ERROR');
-    }
-  }
 }

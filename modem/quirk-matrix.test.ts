@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { toHex } from '../base/bytes.ts';
+import { createVirtualClock } from '../base/clock.ts';
+import { isAgentError } from '../base/errors.ts';
+import { silentLog } from '../base/log.ts';
+import { encodeCommandApdu } from '../codec/apdu.ts';
+import { AID_ISD_R, encodeAid, parseImei } from '../codec/ids.ts';
+import { storeDataCommands } from '../codec/store-data.ts';
+import { createLinkPair, type ByteLink } from './byte-link.ts';
+import { openModem, type Modem } from './modem.ts';
+import type { ModemQuirks } from './quirks.ts';
+import { PERSONALITIES } from './sim/personalities.ts';
+import { createQuirks, QUIRKS, type QuirkName, type SimQuirks } from './sim/quirks.ts';
+import { createSimModem, type SimModemOptions } from './sim/sim-modem.ts';
+import { createTestCard, TEST_PROFILES } from './sim/test-card.ts';
+import { createTestRadio } from './sim/test-radio.ts';
+
+const IMEI = parseImei('490154203237518');
+const ISD_R = encodeAid(AID_ISD_R);
+const [FIRST, SECOND] = TEST_PROFILES;
+assert.ok(FIRST && SECOND);
+
+/** Switches that only a person can answer: what the modem needs is in no standard. */
+const CONFIGURED: Partial<Record<QuirkName, ModemQuirks>> = {
+  slotCommand: { initialise: ['AT^SWITCH_SLOT=1'] },
+};
+
+/** One chain whole, begun anew with smaller commands or another way when the way breaks. */
+async function request(modem: Modem, octets: Uint8Array): Promise<Uint8Array> {
+  for (let attempt = 1; ; attempt++) {
+    const card = await modem.openCard();
+    const channel = await card.openChannel(ISD_R);
+    try {
+      let data = new Uint8Array(0);
+      for (const command of storeDataCommands(octets, card.maxCommandData)) {
+        const response = await channel.transmit(encodeCommandApdu(command));
+        if (response.sw === 0x6601) throw new Error('link error');
+        data = Uint8Array.from(response.data);
+      }
+      return data;
+    } catch (error) {
+      if (attempt === 4) throw error;
+    } finally {
+      await channel.close();
+    }
+  }
+}
+
+/** What every modem must carry: a long request, a switch of the profile, and service with the new one. */
+async function useModem(sim: Partial<SimModemOptions>, quirks: ModemQuirks = {}): Promise<void> {
+  const clock = createVirtualClock();
+  const card = createTestCard();
+  const radio = createTestRadio();
+  const device = createSimModem({ card, radio, clock, log: silentLog, imei: IMEI, ...sim });
+  const openLink = async (): Promise<ByteLink> => {
+    const [link, peer] = createLinkPair();
+    device.connect(peer);
+    return link;
+  };
+  const settle = <T>(work: Promise<T>): Promise<T> => clock.settle(work);
+  const modem = await settle(openModem({ openLink, clock, log: silentLog, quirks }));
+  assert.equal(await settle(modem.imei()), IMEI);
+  assert.equal(await settle(modem.readIccid()), FIRST?.iccid);
+  // A request of ES10 (BF2D) that is long enough for a ninth block.
+  const octets = Uint8Array.from({ length: 9 * 255 - 10 }, (_, i) =>
+    i === 0 ? 0xbf : i === 1 ? 0x2d : i & 0xff,
+  );
+  assert.equal(toHex(await settle(request(modem, octets))), toHex(octets));
+  const answer = await settle(request(modem, Uint8Array.of(0xbf, 0x31, 0x01, 0x01)));
+  assert.equal(toHex(answer.subarray(0, 2)), 'BF31');
+  assert.deepEqual((await settle(modem.awaitProfile(SECOND?.iccid ?? FIRST!.iccid))).seen, true);
+  await clock.advance(60_000);
+  if (!(await settle(modem.registration())).registered) {
+    await settle(modem.restart());
+    await clock.advance(60_000);
+  }
+  assert.equal((await settle(modem.registration())).registered, true);
+  assert.deepEqual([...radio.attached.keys()], [SECOND?.imsi]);
+  await settle(modem.close());
+  assert.ok(card.openChannels() <= 1, `${card.openChannels()} channels left open`);
+}
+
+/** Every value of every switch that is not the standard's. */
+function deviations(): readonly Partial<SimQuirks>[] {
+  const values: Partial<Record<QuirkName, readonly unknown[]>> = {
+    missing: [
+      ['+CCHC'],
+      ['+CCHO', '+CGLA', '+CCHC'],
+      ['+CSIM'],
+      ['+CRSM'],
+      ['+CGREG', '+CEREG'],
+      ['+CSIM', '+CRSM'],
+    ],
+    vendorCommands: [['+QCCID'], ['+CCID'], ['+ICCID']],
+    cglaLastBlock: [1, 2],
+    leakHang: [3],
+    maxSessions: [1],
+    slotCommand: ['AT^SWITCH_SLOT=1'],
+    urcBeforeAnswer: ['+CMTI: "SM",1', '+CREG: 2'],
+    radioOffDropsPort: [3000],
+    refreshDropsPort: [3000],
+    maxCommandData: [200, 120, 100],
+    answerDelay: [300],
+    bootLine: ['RDY'],
+  };
+  return (Object.keys(QUIRKS) as QuirkName[]).flatMap((name) => {
+    const row: { readonly kind: string; readonly choices?: readonly string[] } = QUIRKS[name];
+    const given =
+      row.kind === 'flag' ? [true] : row.kind === 'choice' ? (row.choices ?? []).slice(1) : values[name];
+    assert.ok(given !== undefined && given.length > 0, `no values for ${name}`);
+    return given.map((value): Partial<SimQuirks> => ({ [name]: value }));
+  });
+}
+
+/** Alone, these leave no way to the card at all. */
+const HOPELESS = ['simPort=hangs', 'simPort=diag'];
+
+for (const quirk of deviations()) {
+  const [name, value] = Object.entries(quirk)[0] as [QuirkName, unknown];
+  const label = `${name}=${String(value)}`;
+  if (HOPELESS.includes(label)) continue;
+  test(`the driver works with a modem with ${label}`, async () => {
+    const needs: Partial<SimQuirks> = {
+      // Some deviations show only on the other way, or together with another.
+      ...(name.startsWith('csim') && label !== 'csimChannels=refused' ? { missing: [] } : {}),
+      ...(name === 'csimLock' ? { missing: ['+CCHO', '+CGLA', '+CCHC'] } : {}),
+      ...(name === 'oversize' ? { maxCommandData: 120 } : {}),
+      ...(name === 'crsm' ? { vendorCommands: ['+QCCID'] } : {}),
+      ...(name === 'attachNeedsRestart' || name === 'radioOffDropsPort' ? { proactive: 'ignored' } : {}),
+    };
+    await useModem({ quirks: { ...needs, ...quirk } }, CONFIGURED[name]);
+  });
+}
+
+for (const [name, personality] of Object.entries(PERSONALITIES)) {
+  test(`the driver works with ${name}`, async () => {
+    await useModem({ identity: personality.identity, quirks: personality.quirks });
+  });
+}
+
+test('a port without the card, and one that is no AT port, fail in bounded time and say so', async () => {
+  await assert.rejects(useModem({ quirks: { simPort: 'diag' } }), (error) =>
+    isAgentError(error, 'AT_TIMEOUT'),
+  );
+  await assert.rejects(useModem({ quirks: { simPort: 'hangs' } }), (error) =>
+    isAgentError(error, 'AT_TIMEOUT'),
+  );
+});
+
+test('no way at all is told as such', async () => {
+  const quirks = { csimChannels: 'refused', ccho: 'error' } as const;
+  await assert.rejects(useModem({ quirks }), (error) => isAgentError(error, 'CARD_ACCESS'));
+  assert.equal(createQuirks(quirks).ccho, 'error');
+});
