@@ -1,93 +1,73 @@
-// Certificates and keys for tests of TLS to a broker; P-256, valid until 2126 unless their name says otherwise. Nothing else trusts them.
+// Certificates and keys for tests of TLS to a broker: made anew for each run, P-256, as PEM. Nothing else trusts them.
+import { uintBytes } from '../base/bytes.ts';
+import { createNodeEc } from '../crypto/ec-node.ts';
+import { encodePrivateKeyInfo } from '../crypto/ec-keys.ts';
+import {
+  type CertificateIssuer,
+  type CertificateRequest,
+  issueCertificate,
+  KEY_USAGE,
+} from '../crypto/x509.ts';
+
+const ec = createNodeEc();
+const START = Date.UTC(2020, 0, 1);
+const END = Date.UTC(2126, 0, 1);
+let serial = 0;
+
+function pem(label: string, der: Uint8Array): string {
+  const lines = btoa(String.fromCodePoint(...der)).match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
+}
+
+function certificate(
+  issuer: CertificateIssuer,
+  request: Pick<CertificateRequest, 'subject' | 'publicKey' | 'keyUsage'> & Partial<CertificateRequest>,
+): string {
+  serial += 1;
+  const fields = { curve: 'P-256', notBefore: START, notAfter: END, ...request } as const;
+  const der = issueCertificate(ec, issuer, { serialNumber: uintBytes(serial, 4), ...fields });
+  return pem('CERTIFICATE', der);
+}
+
+function authority(commonName: string): { readonly issuer: CertificateIssuer; readonly pem: string } {
+  const issuer = { ...ec.generate('P-256'), name: { commonName } };
+  const { publicKey } = issuer;
+  const subject = issuer.name;
+  return {
+    issuer,
+    pem: certificate(issuer, { subject, publicKey, keyUsage: [KEY_USAGE.keyCertSign], ca: {} }),
+  };
+}
+
+const ca = authority('Test broker CA');
+const server = ec.generate('P-256');
+const client = ec.generate('P-256');
+const keyUsage = [KEY_USAGE.digitalSignature];
+const local = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
+const asServer = { subject: { commonName: 'localhost' }, publicKey: server.publicKey, keyUsage };
+
 /** A CA that issued every certificate below but `OTHER_CA`. */
-export const TEST_CA = `-----BEGIN CERTIFICATE-----
-MIIBmDCCAT+gAwIBAgIUdabn4UZqKXSwGm13QArygQ+qHXkwCgYIKoZIzj0EAwIw
-GTEXMBUGA1UEAwwOVGVzdCBicm9rZXIgY2EwIBcNMjYxMTIzMjMxNDAzWhgPMjEy
-NjEwMzAyMzE0MDNaMBkxFzAVBgNVBAMMDlRlc3QgYnJva2VyIGNhMFkwEwYHKoZI
-zj0CAQYIKoZIzj0DAQcDQgAEIMM02sKzAauRBM8uhFn0NhUuJ1bplhk0yPLMnLTX
-eyIfHsxAAebCBc41kpY8lw7wt0IOyPyydmwKQFWKLOC7/KNjMGEwHQYDVR0OBBYE
-FHoeJ7LEsMOYcWCTOno1RUKQFLECMB8GA1UdIwQYMBaAFHoeJ7LEsMOYcWCTOno1
-RUKQFLECMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgIEMAoGCCqGSM49
-BAMCA0cAMEQCIDSMhqApomEgSHDCfA+YogG4Cb/cU1EX8Y/1iVoLtLFmAiBLx1hh
-WOafzlEqXgEGCRqIz76Ql6OLMxKTcf0gwOgi8A==
------END CERTIFICATE-----
-`;
+export const TEST_CA = ca.pem;
 /** A CA that issued nothing here. */
-export const OTHER_CA = `-----BEGIN CERTIFICATE-----
-MIIBnzCCAUWgAwIBAgIUJblihub3MnHGYAsOg8PYTkePv0MwCgYIKoZIzj0EAwIw
-HDEaMBgGA1UEAwwRVGVzdCBicm9rZXIgb3RoZXIwIBcNMjYxMTIzMjMxNDAzWhgP
-MjEyNjEwMzAyMzE0MDNaMBwxGjAYBgNVBAMMEVRlc3QgYnJva2VyIG90aGVyMFkw
-EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEWgf5+Q46PlpJda0i/2XYEWpx1rHosGrN
-vA+r9LKf9vMGAlsRV0vn/PhPKcr4VpvqyBz121kxXq5pgFMnkr6Nh6NjMGEwHQYD
-VR0OBBYEFGQM+cG4mzYD9Mcw1oJOvB9FEy5QMB8GA1UdIwQYMBaAFGQM+cG4mzYD
-9Mcw1oJOvB9FEy5QMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgIEMAoG
-CCqGSM49BAMCA0gAMEUCICD6zkw4m5eH0Gpd5+n6dmchyKuxplxNSQCL5MrHg4h6
-AiEAghXdn02Xmi5xBe3HlggDw1iPz2UwSBSiKJXp/TCTzlc=
------END CERTIFICATE-----
-`;
-export const SERVER_KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5+8spmL/cOh6R4qo
-bbGhnvwubpOKnhM+zVlsZkHdH6WhRANCAARViUB7dqncE6tgskfF4Jg9yQZtr158
-luma/81IgOiJSykkRSjsmKOYGX6l8eFvZTpOwXmIYu4nwlYhi91sfxDD
------END PRIVATE KEY-----
-`;
+export const OTHER_CA = authority('Another CA').pem;
+export const SERVER_KEY = pem('PRIVATE KEY', encodePrivateKeyInfo(server).reveal());
 /** For localhost and 127.0.0.1. */
-export const SERVER_CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBvzCCAWSgAwIBAgIUbh7RD5n5nqnHOPWPu6ha/B6/ktAwCgYIKoZIzj0EAwIw
-GTEXMBUGA1UEAwwOVGVzdCBicm9rZXIgY2EwIBcNMjYxMTIzMjMxNDAzWhgPMjEy
-NjEwMzAyMzE0MDNaMBQxEjAQBgNVBAMMCWxvY2FsaG9zdDBZMBMGByqGSM49AgEG
-CCqGSM49AwEHA0IABFWJQHt2qdwTq2CyR8XgmD3JBm2vXnyW6Zr/zUiA6IlLKSRF
-KOyYo5gZfqXx4W9lOk7BeYhi7ifCViGL3Wx/EMOjgYwwgYkwGgYDVR0RBBMwEYIJ
-bG9jYWxob3N0hwR/AAABMAkGA1UdEwQCMAAwCwYDVR0PBAQDAgeAMBMGA1UdJQQM
-MAoGCCsGAQUFBwMBMB0GA1UdDgQWBBTllZ8ZIrEKMrZNmgicWsBonozYQzAfBgNV
-HSMEGDAWgBR6HieyxLDDmHFgkzp6NUVCkBSxAjAKBggqhkjOPQQDAgNJADBGAiEA
-kkcUKwkb7x9ETK75LxcKtM0hJVcdmqdVdyVKlrOV/80CIQCb7VMN5KBIY44DYYww
-mmc7pRGLMqm6pbjICPfGbh7RCA==
------END CERTIFICATE-----
-`;
-/** For localhost, in the year 2020 only. */
-export const EXPIRED_CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBqDCCAU+gAwIBAgIBATAKBggqhkjOPQQDAjAZMRcwFQYDVQQDDA5UZXN0IGJy
-b2tlciBjYTAeFw0yMDAxMDEwMDAwMDBaFw0yMTAxMDEwMDAwMDBaMBQxEjAQBgNV
-BAMMCWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABFWJQHt2qdwT
-q2CyR8XgmD3JBm2vXnyW6Zr/zUiA6IlLKSRFKOyYo5gZfqXx4W9lOk7BeYhi7ifC
-ViGL3Wx/EMOjgYwwgYkwGgYDVR0RBBMwEYIJbG9jYWxob3N0hwR/AAABMAkGA1Ud
-EwQCMAAwCwYDVR0PBAQDAgeAMBMGA1UdJQQMMAoGCCsGAQUFBwMBMB0GA1UdDgQW
-BBTllZ8ZIrEKMrZNmgicWsBonozYQzAfBgNVHSMEGDAWgBR6HieyxLDDmHFgkzp6
-NUVCkBSxAjAKBggqhkjOPQQDAgNHADBEAiB/Y1yhCFiqaP+ORAD9OYADXu0gwRVT
-ZtuZTSmsmTen6gIgHOiUFxrugNIhdCsPYiIVUsLzHZEmDCdQe+uN8zAC7IU=
------END CERTIFICATE-----
-`;
-/** For elsewhere.example. */
-export const WRONG_NAME_CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBvzCCAWagAwIBAgIUbh7RD5n5nqnHOPWPu6ha/B6/ktEwCgYIKoZIzj0EAwIw
-GTEXMBUGA1UEAwwOVGVzdCBicm9rZXIgY2EwIBcNMjYxMTIzMjMxNDAzWhgPMjEy
-NjEwMzAyMzE0MDNaMBQxEjAQBgNVBAMMCWVsc2V3aGVyZTBZMBMGByqGSM49AgEG
-CCqGSM49AwEHA0IABFWJQHt2qdwTq2CyR8XgmD3JBm2vXnyW6Zr/zUiA6IlLKSRF
-KOyYo5gZfqXx4W9lOk7BeYhi7ifCViGL3Wx/EMOjgY4wgYswHAYDVR0RBBUwE4IR
-ZWxzZXdoZXJlLmV4YW1wbGUwCQYDVR0TBAIwADALBgNVHQ8EBAMCB4AwEwYDVR0l
-BAwwCgYIKwYBBQUHAwEwHQYDVR0OBBYEFOWVnxkisQoytk2aCJxawGiejNhDMB8G
-A1UdIwQYMBaAFHoeJ7LEsMOYcWCTOno1RUKQFLECMAoGCCqGSM49BAMCA0cAMEQC
-IG7io2BeIJ/sF1Vb0kgM1uiNkzKkTOZBDL0CFOIaILwYAiBKA2/f7OqqNlcn8wuS
-ORQ8s/Jtc32Z3F5YMy3FwHsebA==
------END CERTIFICATE-----
-`;
-export const CLIENT_CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBsDCCAVigAwIBAgIUbh7RD5n5nqnHOPWPu6ha/B6/ktIwCgYIKoZIzj0EAwIw
-GTEXMBUGA1UEAwwOVGVzdCBicm9rZXIgY2EwIBcNMjYxMTIzMjMxNDAzWhgPMjEy
-NjEwMzAyMzE0MDNaMBExDzANBgNVBAMMBmRldmljZTBZMBMGByqGSM49AgEGCCqG
-SM49AwEHA0IABGArCtLbiNHVo8hBMJV0719e1950iKHXxxN69DVtISGObIB4Bk7u
-9OkaWWfXmwFw+X3vm2Q15m17e5ckPOHEBKqjgYMwgYAwEQYDVR0RBAowCIIGZGV2
-aWNlMAkGA1UdEwQCMAAwCwYDVR0PBAQDAgeAMBMGA1UdJQQMMAoGCCsGAQUFBwMC
-MB0GA1UdDgQWBBT3BYLKPs0ko8GiH8Y5lXniMMnu8zAfBgNVHSMEGDAWgBR6Hiey
-xLDDmHFgkzp6NUVCkBSxAjAKBggqhkjOPQQDAgNGADBDAh9OjVeVN8Q/ZUj6mUVd
-lHn3+VKxFyxNyDngDgyr0IjuAiBsJeJfWeQJCb+Am+T9gYdDl04j0s3OKeeyelHk
-NiS3DQ==
------END CERTIFICATE-----
-`;
-export const CLIENT_KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgTqzwooZJ5N6nPNQx
-XhsyILy5qpeSGYfJXfnAy0HjHB6hRANCAARgKwrS24jR1aPIQTCVdO9fXtfedIih
-18cTevQ1bSEhjmyAeAZO7vTpGlln15sBcPl975tkNeZte3uXJDzhxASq
------END PRIVATE KEY-----
-`;
+export const SERVER_CERTIFICATE = certificate(ca.issuer, { ...asServer, ...local });
+/** As the one before, ended in 2021. */
+export const EXPIRED_CERTIFICATE = certificate(ca.issuer, {
+  ...asServer,
+  ...local,
+  notAfter: Date.UTC(2021, 0, 1),
+});
+/** For another host. */
+export const WRONG_NAME_CERTIFICATE = certificate(ca.issuer, {
+  ...asServer,
+  dnsNames: ['elsewhere.example'],
+});
+export const CLIENT_CERTIFICATE = certificate(ca.issuer, {
+  subject: { commonName: 'device' },
+  publicKey: client.publicKey,
+  keyUsage,
+  dnsNames: ['device'],
+});
+export const CLIENT_KEY = pem('PRIVATE KEY', encodePrivateKeyInfo(client).reveal());
