@@ -127,5 +127,3 @@ export const PERSONALITIES = {
     },
   },
 } as const satisfies Readonly<Record<string, Personality>>;
-
-export type PersonalityName = keyof typeof PERSONALITIES;
