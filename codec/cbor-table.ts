@@ -8,6 +8,8 @@ import type { Type } from './tlv-table.ts';
 export type CborType<T> = {
   readonly fromCbor: (value: CborValue) => T;
   readonly toCbor: (value: T) => CborValue;
+  /** The same for other programs (CDDL, RFC 8610). */
+  readonly cddl?: string;
 };
 
 export type CborField<T> = { readonly key: number; readonly type: CborType<T>; readonly optional?: true };
@@ -31,6 +33,7 @@ function invalid(why: string): AgentError {
 export function cborMap<const F extends CborFields>(fields: F): CborType<CborDecoded<F>> {
   const rows = Object.entries(fields);
   return {
+    cddl: `{ ${rows.map(([, field]) => cddlMember(field)).join(', ')} }`,
     fromCbor(value) {
       if (!(value instanceof Map)) throw invalid('not a map');
       const out: Record<string, unknown> = {};
@@ -67,6 +70,11 @@ export function cborMap<const F extends CborFields>(fields: F): CborType<CborDec
   };
 }
 
+/** One member of a map in CDDL. */
+export function cddlMember(field: CborFields[string]): string {
+  return `${field.optional === true ? '? ' : ''}${field.key} => ${field.type.cddl ?? 'any'}`;
+}
+
 /** Octets, of one length or of a range where given. */
 export function cborBytes(
   limits: { readonly length?: number; readonly max?: number; readonly min?: number } = {},
@@ -74,6 +82,7 @@ export function cborBytes(
   const min = limits.length ?? limits.min ?? 0;
   const max = limits.length ?? limits.max ?? 65_536;
   return {
+    cddl: `bstr .size ${min === max ? min : `(${min}..${max})`}`,
     fromCbor(value) {
       if (!(value instanceof Uint8Array)) throw invalid('not a byte string');
       if (value.length < min || value.length > max)
@@ -86,6 +95,8 @@ export function cborBytes(
 
 export function cborText(maxLength = 256): CborType<string> {
   return {
+    // A character takes at most three octets here.
+    cddl: `tstr .size (0..${3 * maxLength})`,
     fromCbor(value) {
       if (typeof value !== 'string') throw invalid('not text');
       if (value.length > maxLength) throw invalid(`text of ${value.length} characters, at most ${maxLength}`);
@@ -97,6 +108,7 @@ export function cborText(maxLength = 256): CborType<string> {
 
 export function cborInt(min = 0, max = Number.MAX_SAFE_INTEGER): CborType<number> {
   return {
+    cddl: `${min}..${max}`,
     fromCbor(value) {
       if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw invalid('not an integer');
       if (value < min || value > max) throw invalid(`${value} is outside ${min} to ${max}`);
@@ -107,6 +119,7 @@ export function cborInt(min = 0, max = Number.MAX_SAFE_INTEGER): CborType<number
 }
 
 export const cborBool: CborType<boolean> = {
+  cddl: 'bool',
   fromCbor(value) {
     if (typeof value !== 'boolean') throw invalid('not true or false');
     return value;
@@ -116,6 +129,7 @@ export const cborBool: CborType<boolean> = {
 
 export function cborList<T>(type: CborType<T>, max = 1024): CborType<readonly T[]> {
   return {
+    cddl: `[0*${max} ${type.cddl ?? 'any'}]`,
     fromCbor(value) {
       if (!Array.isArray(value)) throw invalid('not a list');
       if (value.length > max) throw invalid(`${value.length} items, at most ${max}`);
@@ -128,6 +142,7 @@ export function cborList<T>(type: CborType<T>, max = 1024): CborType<readonly T[
 /** One of the given words, as text. */
 export function cborWord<const W extends string>(...words: readonly W[]): CborType<W> {
   return {
+    cddl: words.map((word) => `"${word}"`).join(' / '),
     fromCbor(value) {
       const word = words.find((known) => known === value);
       if (word === undefined) throw invalid(`none of ${words.join(', ')}`);
@@ -140,6 +155,7 @@ export function cborWord<const W extends string>(...words: readonly W[]): CborTy
 /** Text that a parser turns into a branded identifier. */
 export function cborId<T extends string>(parse: (text: string) => T): CborType<T> {
   return {
+    cddl: 'tstr',
     fromCbor(value) {
       if (typeof value !== 'string') throw invalid('not text');
       return parse(value);

@@ -291,3 +291,11 @@ export const block = cborMap({
   data: { key: 3, type: cborBytes({ min: 1, max: 65_536 }) },
 });
 export type Block = ReturnType<typeof block.fromCbor>;
+
+/** The tables themselves, for the description that other programs read. */
+export const WIRE_TABLES = {
+  header,
+  up: UP,
+  down: DOWN,
+  others: { 'block-request': blockRequest, block },
+} as const;

@@ -1,11 +1,12 @@
-// Writes the generated pages of docs/; with --check it only compares and fails where one is out of date.
+// Writes the generated pages and descriptions; with --check it only compares and fails where one is out of date.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { EXIT_CODES } from '../agent/exit-codes.ts';
 import { ERRORS } from '../base/errors.ts';
 import { agentTable } from '../config/agent.ts';
 import { LAB_EXIT } from '../lab/options.ts';
 import { configurationPage, errorsPage, exitCodesPage, exampleFile, exampleName } from './docs-pages.ts';
+import { wireCddl } from './wire-cddl.ts';
 
 const OTHER_EXITS = [
   {
@@ -27,17 +28,18 @@ const OTHER_EXITS = [
   },
 ] as const;
 
-const DOCS = join(import.meta.dirname, '..', '..', 'docs');
+const ROOT = join(import.meta.dirname, '..', '..');
 const PAGES: Readonly<Record<string, string>> = {
-  'errors.md': errorsPage(ERRORS),
-  'exit-codes.md': exitCodesPage(EXIT_CODES, OTHER_EXITS),
-  'configuration.md': configurationPage([agentTable]),
-  [exampleName(agentTable)]: exampleFile(agentTable),
+  'docs/errors.md': errorsPage(ERRORS),
+  'docs/exit-codes.md': exitCodesPage(EXIT_CODES, OTHER_EXITS),
+  'docs/configuration.md': configurationPage([agentTable]),
+  [`docs/${exampleName(agentTable)}`]: exampleFile(agentTable),
+  'transport/wire.cddl': wireCddl(),
 };
 
 function stored(name: string): string | undefined {
   try {
-    return readFileSync(join(DOCS, name), 'utf8');
+    return readFileSync(join(ROOT, name), 'utf8');
   } catch {
     return undefined;
   }
@@ -47,11 +49,11 @@ const check = process.argv.includes('--check');
 for (const [name, text] of Object.entries(PAGES)) {
   if (stored(name) === text) continue;
   if (check) {
-    process.stderr.write(`docs/${name} is out of date: npm run docs\n`);
+    process.stderr.write(`${name} is out of date: npm run docs\n`);
     process.exitCode = 1;
   } else {
-    mkdirSync(DOCS, { recursive: true });
-    writeFileSync(join(DOCS, name), text);
-    process.stdout.write(`docs/${name} written\n`);
+    mkdirSync(dirname(join(ROOT, name)), { recursive: true });
+    writeFileSync(join(ROOT, name), text);
+    process.stdout.write(`${name} written\n`);
   }
 }
