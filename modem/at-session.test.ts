@@ -52,9 +52,9 @@ const ok = (info: string): string => `\r\n${info}\r\n\r\nOK\r\n`;
 /** What a working modem says to the commands that find the way back. */
 const syncAnswers: Readonly<Record<string, string>> = {
   'AT+CMEE?': ok('+CMEE: 1'),
-  'AT+CFUN?': ok('+CFUN: 1'),
+  'ATQ0V1E0+CFUN?': ok('+CFUN: 1'),
   'AT+CREG?': ok('+CREG: 0,1'),
-  'AT+CSQ': ok('+CSQ: 20,99'),
+  'ATQ0V1E0+CSQ': ok('+CSQ: 20,99'),
 };
 const SELECT = fromHex('00A40004023F00');
 
@@ -175,7 +175,7 @@ test('late answers to earlier attempts of finding the way back do not count for 
   await clock.advance(1000);
   await say(ok('+X: late'));
   assert.deepEqual(await clock.settle(next), ['+Y']);
-  assert.deepEqual(sent, ['AT+X', 'AT+CMEE?', 'AT+CFUN?', 'AT+Y']);
+  assert.deepEqual(sent, ['AT+X', 'AT+CMEE?', 'ATQ0V1E0+CFUN?', 'AT+Y']);
 });
 
 test('a modem that stays silent fails the next command instead of hanging it', async () => {
@@ -183,6 +183,19 @@ test('a modem that stays silent fails the next command instead of hanging it', a
   await assert.rejects(clock.settle(session.run(attention, [])), failsWith('AT_TIMEOUT'));
   await assert.rejects(clock.settle(session.run(attention, [])), failsWith('AT_TIMEOUT'));
   assert.equal(clock.now(), 2000 + 4 * 2000);
+});
+
+test('a modem that answers in numbers, or not at all, is made to answer in words', async () => {
+  for (const numeric of ['0\r', '']) {
+    let words = false;
+    const { session, clock } = rig((line) => {
+      words ||= line.startsWith('ATQ0V1');
+      if (words) return syncAnswers[line] ?? ok('+Y');
+      return line === 'AT+CMEE?' && numeric !== '' ? `+CMEE: 0\r\n${numeric}` : numeric;
+    });
+    await assert.rejects(clock.settle(session.run(attention, [])), failsWith('AT_TIMEOUT'));
+    assert.deepEqual(await clock.settle(session.run(rawLine, ['AT+Y'])), ['+Y']);
+  }
 });
 
 test('a result code that is there twice does not shift the answers', async () => {

@@ -73,14 +73,15 @@ type Pending = {
 };
 
 /**
- * Commands that change nothing and whose answers cannot be confused. After a lost answer they are asked in turn: what
- * comes before the token belongs to older commands, so a late answer is never taken for the next command's.
+ * Commands whose answers cannot be confused. After a lost answer they are asked in turn: what comes before the token
+ * belongs to older commands, so a late answer is never taken for the next command's. Every other one also switches result
+ * codes on, as words: an octet lost from the line that did so may have switched them off.
  */
 const SYNC_TOKENS: readonly (readonly [string, RegExp])[] = [
   ['AT+CMEE?', /^\+CMEE\s*:\s*\d/],
-  ['AT+CFUN?', /^\+CFUN\s*:\s*\d/],
+  ['ATQ0V1E0+CFUN?', /^\+CFUN\s*:\s*\d/],
   ['AT+CREG?', /^\+CREG\s*:\s*\d+\s*,\s*\d+\s*(?:,|$)/],
-  ['AT+CSQ', /^\+CSQ\s*:\s*\d/],
+  ['ATQ0V1E0+CSQ', /^\+CSQ\s*:\s*\d/],
 ];
 const SYNC_QUIET_MS = 300;
 const ESCAPE = Uint8Array.of(0x1b);
