@@ -116,7 +116,10 @@ export async function startSession(
 /** ES10b.AuthenticateServer with what the operator sent; answers BF38 as it came. */
 export function authenticateServer(
   channel: CardChannel,
-  command: DownOf<'authenticateRequest'>,
+  command: Pick<
+    DownOf<'authenticateRequest'>,
+    'serverSigned1' | 'serverSignature1' | 'euiccCiPKIdToBeUsed' | 'serverCertificate' | 'matchingId'
+  >,
   imei: Imei,
   options: TransmitOptions = {},
 ): Promise<Uint8Array> {
@@ -141,7 +144,7 @@ export function authenticateServer(
 /** ES10b.PrepareDownload; answers BF21 as it came. */
 export function prepareDownload(
   channel: CardChannel,
-  command: DownOf<'downloadRequest'>,
+  command: Pick<DownOf<'downloadRequest'>, 'smdpSigned2' | 'smdpSignature2' | 'smdpCertificate'>,
   options: TransmitOptions = {},
 ): Promise<Uint8Array> {
   const request = PrepareDownloadRequest.encode({

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { createVirtualClock, realClock, sleep, withDeadline } from './clock.ts';
+import { createVirtualClock, realClock, spinClock, sleep, withDeadline } from './clock.ts';
 import { type ErrorCode, isAgentError } from './errors.ts';
 
 const code = (expected: ErrorCode) => (error: unknown) => isAgentError(error, expected);
@@ -177,4 +177,17 @@ describe('waiting', () => {
     assert.equal(timers.size, 0);
     assert.equal(listeners, 0);
   });
+});
+
+test('the spinning clock calls when the time has come, not before, and not when it was cancelled', async () => {
+  for (const delayMs of [0, 0.3, 3]) {
+    const began = spinClock.now();
+    await new Promise<void>((resolve) => void spinClock.schedule(delayMs, resolve));
+    assert.ok(spinClock.now() - began >= delayMs, `${delayMs} ms`);
+  }
+  const called: number[] = [];
+  const cancels = [0, 3].map((delayMs) => spinClock.schedule(delayMs, () => called.push(delayMs)));
+  for (const cancel of cancels) cancel();
+  await new Promise<void>((resolve) => void spinClock.schedule(6, resolve));
+  assert.deepEqual(called, []);
 });

@@ -29,6 +29,30 @@ export const realClock: Clock = {
   },
 };
 
+/** How long before its time a spinning timer stops sleeping. */
+const SPIN_MS = 2;
+
+/** The real clock with timers that are exact to microseconds: they keep a processor busy for their last moments. */
+export const spinClock: Clock = {
+  ...realClock,
+  schedule(delayMs, run) {
+    const due = performance.now() + Math.max(0, delayMs);
+    let cancelled = false;
+    const spin = (): void => {
+      if (cancelled) return;
+      if (performance.now() >= due) run();
+      else setImmediate(spin);
+    };
+    // A timer of Node takes a millisecond at least.
+    const cancelSleep = delayMs > SPIN_MS ? realClock.schedule(delayMs - SPIN_MS, spin) : undefined;
+    if (cancelSleep === undefined) setImmediate(spin);
+    return () => {
+      cancelled = true;
+      cancelSleep?.();
+    };
+  },
+};
+
 export type WaitOptions = { readonly signal?: AbortSignal };
 
 /** Waits `delayMs`. Rejects with `ABORTED` when the signal fires. */

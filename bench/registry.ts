@@ -3,12 +3,13 @@ import { cardFuzz } from './card-fuzz.ts';
 import { codecFuzz } from './codec-fuzz.ts';
 import { codecThroughput } from './codec-throughput.ts';
 import type { Run } from './figure.ts';
+import { line } from './line.ts';
 
 export const KINDS = ['bench', 'soak', 'fuzz'] as const;
 export type RunKind = (typeof KINDS)[number];
 
 export const RUNS: Readonly<Record<RunKind, Readonly<Record<string, Run>>>> = {
-  bench: { codec: codecThroughput },
+  bench: { codec: codecThroughput, line },
   soak: {},
   fuzz: { card: cardFuzz, codec: codecFuzz },
 };

@@ -15,7 +15,6 @@ import type { CardChannel } from '../codec/card.ts';
 import { completeImei, type Iccid } from '../codec/ids.ts';
 import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
 import { encodeResponseScript } from '../codec/script.ts';
-import type { DownOf } from '../codec/wire.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
 import { keyIdentifier } from '../crypto/x509.ts';
 import { exchange, openIsdR } from '../euicc/testing/terminal.ts';
@@ -41,7 +40,16 @@ export { PROVISIONING_ICCID };
 export type ManagedWorld = Awaited<ReturnType<typeof managedWorld>>;
 
 /** `sequenceCounter` is the card's; the SM-SR believes that it is new. */
-export async function managedWorld(t: TestContext, options: { readonly sequenceCounter?: number } = {}) {
+export async function managedWorld(
+  t: Pick<TestContext, 'after'>,
+  options: {
+    readonly sequenceCounter?: number;
+    /** False makes a card of the standard plane, on which the device itself may load and switch. */
+    readonly managed?: boolean;
+    readonly profileBytes?: number;
+  } = {},
+) {
+  const { sequenceCounter = 0, managed = true, profileBytes = 4000 } = options;
   const random = createSeededRandom(21);
   const clock = createVirtualClock(AT);
   const issuing = { ec, random, at: AT };
@@ -70,7 +78,7 @@ export async function managedWorld(t: TestContext, options: { readonly sequenceC
         owner: name,
         address: name,
         pki: createSmDpPki(issuing, ci, { name: `SM-DP of ${name}`, registeredId }),
-        subscriptions: { mccMnc, iccidPrefix, spn: name, profileName: name, profileBytes: 4000 },
+        subscriptions: { mccMnc, iccidPrefix, spn: name, profileName: name, profileBytes },
         sealKeys,
       }),
     ]),
@@ -85,7 +93,6 @@ export async function managedWorld(t: TestContext, options: { readonly sequenceC
     profiles: [{ iccid: PROVISIONING_ICCID, mno: '', profileClass: 'provisioning', state: 'enabled' }],
   });
   for (const { name } of MNOS) await service.administration.allow({ peer: name, eid });
-  const { sequenceCounter = 0 } = options;
   const { card } = await createWorld({
     eid,
     euiccCertificate,
@@ -94,7 +101,7 @@ export async function managedWorld(t: TestContext, options: { readonly sequenceC
     ciPKId: euicc.ciPKId,
     euiccPrivateKey: euicc.euiccKey.privateKey,
     isdRKeys: { ...isdRKeys, sequenceCounter },
-    managed: true,
+    managed,
   });
   t.after(() => card.close());
 
@@ -125,20 +132,14 @@ export async function play(world: ManagedWorld, script: Uint8Array): Promise<Uin
   return encodeResponseScript({ executed: responses.length, responses });
 }
 
-/** Everything up to the script that loads a profile of this MNO. */
-export async function loadScript(world: ManagedWorld, mno: MnoName, rightsGrantOfDonor?: Uint8Array) {
+/** Everything up to the package for this card, over one channel to its ISD-R. */
+export async function boundPackage(world: ManagedWorld, mno: MnoName, channel: CardChannel) {
   const { eid, service } = world;
   const smdp = world.smdpOf(mno);
-  const smsr = service.as(mno);
-  const channel = await world.isdR();
   const opened = await smdp.initiateAuthentication(await startSession(channel));
   const { transactionId, serverSigned1 } = opened;
-  const authenticateServerResponse = await authenticateServer(
-    channel,
-    opened as unknown as DownOf<'authenticateRequest'>,
-    IMEI,
-  );
-  const verdict = await smsr.verifyEuicc({
+  const authenticateServerResponse = await authenticateServer(channel, opened, IMEI);
+  const verdict = await service.as(mno).verifyEuicc({
     mno,
     eid,
     imei: IMEI,
@@ -154,24 +155,26 @@ export async function loadScript(world: ManagedWorld, mno: MnoName, rightsGrantO
     iccid,
     verdict,
   });
-  const prepareDownloadResponse = await prepareDownload(
-    channel,
-    answer as unknown as DownOf<'downloadRequest'>,
-  );
+  const prepareDownloadResponse = await prepareDownload(channel, answer);
   const { boundProfilePackage } = await smdp.getBoundProfilePackage({
     transactionId,
     prepareDownloadResponse,
   });
+  return { iccid, transactionId, boundProfilePackage };
+}
+
+/** Everything up to the script that loads a profile of this MNO. */
+export async function loadScript(world: ManagedWorld, mno: MnoName, rightsGrantOfDonor?: Uint8Array) {
+  const { eid, service } = world;
+  const bound = await boundPackage(world, mno, await world.isdR());
   const again = () =>
-    smsr.secureProfile({
+    service.as(mno).secureProfile({
       mno,
       eid,
-      transactionId,
-      boundProfilePackage,
-      iccid,
+      ...bound,
       ...(rightsGrantOfDonor === undefined ? {} : { rightsGrant: rightsGrantOfDonor }),
     });
-  return { iccid, again, ...(await again()) };
+  return { iccid: bound.iccid, again, ...(await again()) };
 }
 
 /** Retrieves what the card has signed, hands it to the SM-SR and removes it. Answers `event iccid`, in order. */

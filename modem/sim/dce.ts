@@ -1,7 +1,7 @@
 // The simulated modem's side of the dialogue (ITU-T V.250, 5 and 6.2): collects command lines, echoes, formats results.
 import { bytesUtf8, utf8Bytes } from '../../base/bytes.ts';
 import { CME_ERRORS } from '../cme-errors.ts';
-import type { SimLine } from './line-pacer.ts';
+import type { Arrival, SimLine } from './line-pacer.ts';
 
 /** What shapes the dialogue; ATZ and &F put the defaults back. */
 export type DialogueSettings = {
@@ -65,18 +65,20 @@ const SPACE = 0x20;
 const SLASH = 0x2f;
 
 /** One per modem; `feed` takes what arrives. */
-export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, beganUs: number): void } {
+export function createDce(options: DceOptions): Dce & { feed(arrival: Arrival): void } {
   const { settings } = options;
   let typed: number[] = [];
   let overflow = false;
   let lastBody = '';
-  let queue: string[] = [];
+  let queue: { readonly body: string; readonly endedUs: number }[] = [];
   let running = false;
   let held: string[] = [];
   let life = 0;
+  /** When the octets that are taken now have arrived: what they ask for is answered after that. */
+  let endedUs = 0;
 
-  const send = (text: string): void => {
-    if (text !== '') options.line()?.send(utf8Bytes(text));
+  const send = (text: string, notBeforeUs?: number): void => {
+    if (text !== '') options.line()?.send(utf8Bytes(text), notBeforeUs);
   };
   const eol = (): string => options.lineEnd ?? String.fromCharCode(settings.s3, settings.s4);
   const infoText = (lines: readonly string[]): string => {
@@ -103,13 +105,16 @@ export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, 
     if (running) return;
     running = true;
     const mine = life;
-    for (let body = queue.shift(); body !== undefined; body = queue.shift()) {
-      const { info, final } = await options.execute(body);
+    for (let line = queue.shift(); line !== undefined; line = queue.shift()) {
+      const { info, final } = await options.execute(line.body);
       if (mine !== life) return; // the modem restarted meanwhile
       const before =
         options.lineBefore === undefined || final === 'SILENT' ? '' : urcText(options.lineBefore);
       const answer = before + infoText(info) + finalText(final);
-      send((options.spoil?.(answer) ?? answer) + releaseHeld());
+      send(
+        (options.spoil?.(answer) ?? answer) + releaseHeld(),
+        Math.max(line.endedUs, options.line()?.elapsedUs() ?? 0),
+      );
       options.onAnswered();
     }
     running = false;
@@ -136,7 +141,7 @@ export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, 
     }
   };
   const enqueue = (body: string): void => {
-    if (queue.length < MAX_QUEUED_LINES) queue.push(body);
+    if (queue.length < MAX_QUEUED_LINES) queue.push({ body, endedUs });
     void runQueue();
   };
   const take = (octet: number): void => {
@@ -158,7 +163,8 @@ export function createDce(options: DceOptions): Dce & { feed(bytes: Uint8Array, 
   };
 
   return {
-    feed(bytes, beganUs) {
+    feed({ bytes, beganUs, endedUs: lastUs }) {
+      endedUs = lastUs;
       if (settings.echo || options.stuckEcho === true) options.line()?.send(bytes, beganUs);
       for (const octet of bytes) take(octet);
     },

@@ -26,11 +26,11 @@ const commandOf = (n: number): string => {
 /** Answers each line that arrives. */
 async function answerLines(line: SimLine): Promise<void> {
   let typed = '';
-  for await (const { bytes } of line.arrivals) {
+  for await (const { bytes, endedUs } of line.arrivals) {
     typed += bytesUtf8(bytes);
     if (!typed.endsWith('\r')) continue;
     typed = '';
-    line.send(utf8Bytes(ANSWER));
+    line.send(utf8Bytes(ANSWER), endedUs);
   }
 }
 

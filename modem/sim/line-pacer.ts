@@ -26,18 +26,22 @@ export function createLinePacer(baudRate: number, bitsPerOctet = 10): LinePacer 
 
 /**
  * How a simulated modem sees its line. `timed` delivers every octet when its last bit would arrive, by the clock (the
- * real one, or the spinning one for exact rates). `counted` delivers at once and only adds the time up.
+ * real one, or the spinning one for exact rates); what the terminal sends is worked on while it is still arriving, so that
+ * the simulation's own work takes no line time. `counted` delivers at once and only adds the time up.
  */
 export type LineTiming =
   | { readonly mode: 'none' }
   | { readonly mode: 'timed' | 'counted'; readonly baudRate: number };
 
-/** Octets from the terminal. `beganUs` is when the first of them started to arrive: an echo may start there. */
-export type Arrival = { readonly bytes: Uint8Array; readonly beganUs: number };
+/**
+ * Octets from the terminal. `beganUs` is when the first of them started to arrive: an echo may start there. `endedUs` is when
+ * the last bit is there: no answer starts before it.
+ */
+export type Arrival = { readonly bytes: Uint8Array; readonly beganUs: number; readonly endedUs: number };
 
 export type SimLine = {
   readonly arrivals: AsyncIterable<Arrival>;
-  /** Sends after what was sent before, not before `notBeforeUs`. */
+  /** Sends after what was sent before, not before `notBeforeUs`, which may lie in the past where time is only counted. */
   send(bytes: Uint8Array, notBeforeUs?: number): void;
   /** The line's time: by its clock, or added up. */
   elapsedUs(): number;
@@ -63,7 +67,6 @@ export function openSimLine(
   let countedUs = 0;
   const nowUs = (): number => Math.max(clock.now() * 1000, countedUs);
   const deliverTo = createDelivery(clock);
-  const deliverFrom = createDelivery(clock);
 
   const write = (bytes: Uint8Array): void => {
     // The terminal may be gone: what nobody reads is lost, as on a wire.
@@ -76,12 +79,8 @@ export function openSimLine(
         firstUs: now,
         lastUs: now,
       };
-      const arrival = { bytes: spoil(bytes), beganUs: firstUs + octetUs };
-      if (timing.mode === 'timed') deliverFrom(lastUs, () => arrivals.push(arrival));
-      else {
-        countedUs = Math.max(countedUs, lastUs);
-        arrivals.push(arrival);
-      }
+      if (timing.mode !== 'timed') countedUs = Math.max(countedUs, lastUs);
+      arrivals.push({ bytes: spoil(bytes), beganUs: firstUs + octetUs, endedUs: lastUs });
     }
   };
   pump().then(
@@ -91,7 +90,9 @@ export function openSimLine(
   return {
     arrivals,
     send(bytes, notBeforeUs) {
-      const { lastUs } = pacers?.toTerminal.take(bytes.length, notBeforeUs ?? nowUs()) ?? { lastUs: 0 };
+      const startUs =
+        timing.mode === 'timed' ? Math.max(notBeforeUs ?? 0, nowUs()) : (notBeforeUs ?? nowUs());
+      const { lastUs } = pacers?.toTerminal.take(bytes.length, startUs) ?? { lastUs: 0 };
       if (timing.mode === 'timed') deliverTo(lastUs, () => write(bytes));
       else {
         countedUs = Math.max(countedUs, lastUs);

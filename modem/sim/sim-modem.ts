@@ -179,10 +179,10 @@ export function createSimModem(options: SimModemOptions): SimModem {
   });
 
   const serve = async (served: SimLine): Promise<void> => {
-    for await (const { bytes, beganUs } of served.arrivals) {
+    for await (const arrival of served.arrivals) {
       if (booting) continue;
       if (quirks.simPort === 'diag') served.send(DIAGNOSTIC_NOISE);
-      else dce.feed(bytes, beganUs);
+      else dce.feed(arrival);
     }
     if (line === served) line = undefined;
   };

@@ -68,7 +68,11 @@ export async function openStore(options: {
   const store: Store = {
     transaction: (work) => step(() => db.transaction().execute(work)),
     read: (work) => step(() => work(db)),
-    close: () => db.destroy(),
+    async close() {
+      await db.destroy();
+      // The context of steps costs every promise of the process something while it is in use.
+      inStep.disable();
+    },
   };
   try {
     await step(() => migrate(db));
