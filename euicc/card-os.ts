@@ -5,13 +5,14 @@ import type { Log } from '../base/log.ts';
 import { type CommandApdu, decodeCommandApdu, encodeResponseApdu, SW, swText } from '../codec/apdu.ts';
 import { AUTHENTICATION_INSTRUCTIONS } from './os/authenticate.ts';
 import type { Card, Channel, Instruction, InstructionClass } from './os/card.ts';
-import { CAT_INSTRUCTIONS } from './os/cat.ts';
+import { CAT_INSTRUCTIONS } from './os/cat-commands.ts';
 import { CHANNEL_INSTRUCTIONS } from './os/channels.ts';
 import { FILE_INSTRUCTIONS } from './os/files.ts';
 import { PIN_INSTRUCTIONS } from './os/pin-commands.ts';
 import { RECORD_INSTRUCTIONS } from './os/records.ts';
 import { type Reply, status, StatusWord } from './os/reply.ts';
 import { SELECT_INSTRUCTIONS } from './os/select.ts';
+import { DATA_INSTRUCTIONS } from './os/data-objects.ts';
 
 const INSTRUCTIONS: ReadonlyMap<number, Instruction> = new Map(
   [
@@ -19,6 +20,7 @@ const INSTRUCTIONS: ReadonlyMap<number, Instruction> = new Map(
     ...CHANNEL_INSTRUCTIONS,
     ...FILE_INSTRUCTIONS,
     ...RECORD_INSTRUCTIONS,
+    ...DATA_INSTRUCTIONS,
     ...PIN_INSTRUCTIONS,
     ...AUTHENTICATION_INSTRUCTIONS,
     ...CAT_INSTRUCTIONS,
@@ -30,6 +32,11 @@ const SW_CHAINING = 0x6884;
 const SW_MORE_DATA = 0x6100;
 const SW_CORRECT_LE = 0x6c00;
 const SW_PROACTIVE = 0x9100;
+/** Warnings of a transfer in blocks, and the same where a proactive command waits (ETSI TS 102 221, 10.2.1.3). */
+const PROACTIVE_WARNING: ReadonlyMap<number, number> = new Map([
+  [0x62f1, 0x62f2],
+  [0x63f1, 0x63f2],
+]);
 const MAX_LE = 256;
 
 /** Choices that ISO/IEC 7816-3 leaves to the card. */
@@ -61,7 +68,8 @@ export function createCardOs(options: {
   const getResponse = (kept: Unread | undefined, channel: number, command: CommandApdu): Reply => {
     if (command.p1 !== 0 || command.p2 !== 0) return status(SW.incorrectP1P2);
     if (command.data.length > 0) return status(SW.wrongLength);
-    if (kept === undefined || kept.channel !== channel) return status(SW.conditionsOfUse);
+    // Out of sequence (ETSI TS 102 221, 12.1.1.1).
+    if (kept === undefined || kept.channel !== channel) return status(SW.technicalProblem);
     const length = Math.min(kept.data.length, MAX_LE);
     const le = command.le ?? MAX_LE;
     if (le > length && (le !== MAX_LE || leZero === '6Cxx' || command.le === undefined)) {
@@ -84,7 +92,8 @@ export function createCardOs(options: {
 
   const final = (sw: number): number => {
     const { waiting } = card.cat;
-    return sw === SW.ok && waiting !== undefined ? SW_PROACTIVE | waiting.length : sw;
+    if (waiting === undefined) return sw;
+    return sw === SW.ok ? SW_PROACTIVE | waiting.length : (PROACTIVE_WARNING.get(sw) ?? sw);
   };
 
   /** Whether a case 2 command asks for another length than there is. */
@@ -119,28 +128,36 @@ export function createCardOs(options: {
       card.state.rollback();
       return status(SW_CORRECT_LE | (reply.data.length & 0xff));
     }
+    if (!(await commit())) return status(SW.memoryFailure);
     reply.effect?.();
     return shape(klass.channel, command, reply);
   };
 
+  /** What the command staged is written before it is answered, and before it shows in the volatile state. */
+  const commit = async (): Promise<boolean> => {
+    try {
+      await card.state.commit();
+      return true;
+    } catch (error) {
+      if (isAgentError(error, 'CLOSED')) throw error;
+      log.write('error', 'euicc.store', 'a commit failed', { error: errorOf(error).message });
+      return false;
+    }
+  };
+
+  /** A status word that ended the command from within; an error that nobody foresaw leaves the card alive too. */
+  const failure = (error: unknown): Reply => {
+    if (isAgentError(error, 'CLOSED')) throw error;
+    card.state.rollback();
+    unread = undefined;
+    if (error instanceof StatusWord) return status(error.sw);
+    log.write('error', 'euicc.os', 'a command failed', { error: errorOf(error).stack ?? '' });
+    return status(SW.technicalProblem);
+  };
+
   return {
     async process(bytes) {
-      let reply: Reply;
-      try {
-        reply = await run(bytes);
-      } catch (error) {
-        if (!(error instanceof StatusWord)) throw error;
-        card.state.rollback();
-        reply = status(error.sw);
-      }
-      try {
-        await card.state.commit();
-      } catch (error) {
-        if (isAgentError(error, 'CLOSED')) throw error;
-        log.write('error', 'euicc.store', 'a commit failed', { error: errorOf(error).message });
-        unread = undefined;
-        reply = status(SW.memoryFailure);
-      }
+      const reply = await run(bytes).catch(failure);
       log.write('trace', 'euicc.os', 'command', {
         ins: bytes[1],
         octets: bytes.length,
@@ -177,7 +194,7 @@ function readClass(cla: number): CommandClass | number {
   if (cla === SIM_CLASS) return { is, channel: 0, secure: false };
   if ((cla & 0x40) !== 0) {
     if (cla === 0xff) return SW.claNotSupported;
-    if ((cla & 0x10) !== 0) return SW_CHAINING;
+    if ((cla & 0x10) !== 0) return is === 'interindustry' ? SW_CHAINING : SW.claNotSupported;
     return { is, channel: 4 + (cla & 0x0f), secure: (cla & 0x20) !== 0 };
   }
   if ((cla & 0x20) !== 0) return SW.claNotSupported;
@@ -197,6 +214,7 @@ function execute(
   }
   if (instruction === undefined) return status(SW.insNotSupported);
   if (!instruction.classes.includes(klass.is)) return status(SW.claNotSupported);
+  if (instruction.basicOnly === true && channel.number !== 0) return status(SW.claNotSupported);
   if (command.cla === SIM_CLASS && instruction.always !== true) return status(SW.claNotSupported);
   if (klass.secure) return status(SW.secureMessagingNotSupported);
   return instruction.run(card, channel, command);

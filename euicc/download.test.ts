@@ -23,7 +23,15 @@ import { createScp03Host } from '../crypto/scp03-host.ts';
 import type { Scp03Level } from '../crypto/scp03.ts';
 import type { Euicc } from './euicc.ts';
 import { profileStates, resultOf, signedNotifications } from './testing/results.ts';
-import { exchange, type IsdRChannel, isdRChannel, openIsdR, raw, selectAid } from './testing/terminal.ts';
+import {
+  exchange,
+  type IsdRChannel,
+  isdRChannel,
+  openIsdR,
+  raw,
+  selectAid,
+  TERMINAL_PROFILE,
+} from './testing/terminal.ts';
 import {
   createWorld,
   ICCID_A,
@@ -64,6 +72,7 @@ test('a profile is downloaded, enabled with a refresh, and read through the USIM
   assert.equal(result.finalResult.is, 'successResult');
   assert.deepEqual(await profileStates(isdR), { [PROVISIONING_ICCID]: 'enabled', [ICCID_A]: 'disabled' });
 
+  await raw(card, TERMINAL_PROFILE);
   const enabled = await isdR.send(enable(ICCID_A, true));
   assert.equal(EnableProfileResponse.decode(enabled.data).enableResult, 'ok');
   assert.equal(enabled.sw, 0x910b, 'a REFRESH waits');
@@ -108,11 +117,13 @@ test('a terminal that refuses the refresh keeps its profile', async () => {
   const { card } = world;
   const isdR = await openIsdR(card);
   await install(world, isdR);
+  await raw(card, TERMINAL_PROFILE);
   await isdR.es10(enable(ICCID_A, true));
   await raw(card, '801200000B');
-  assert.equal(await raw(card, '801400000C810301010482028281830120'), '910B', 'not now: offered again');
+  assert.equal(await raw(card, '801400000C810301010482028281830120'), '9000', 'not now');
+  assert.equal(await raw(card, '80F2000C00'), '910B', 'offered again when the terminal polls');
   await raw(card, '801200000B');
-  assert.equal(await raw(card, '801400000C810301020482028281830130'), '9000');
+  assert.equal(await raw(card, '801400000C810302010482028281830130'), '9000');
   await card.reset();
   assert.equal(await readIccid(card), `${toHex(encodeIccid(PROVISIONING_ICCID))}9000`);
 });

@@ -112,13 +112,16 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     cat,
     freeMemory,
   };
-  const profile = presented(state, log, profiles.enabled?.number);
+  const present = (): PresentedProfile => presented(state, log, profiles.enabled?.number);
+  const profile = present();
   const card: Card = {
     state,
     profile,
+    present,
     applets: [createIsdR(es10), createEcasd()],
     channels: new Map([[0, createChannel(0, profile.files)]]),
     cat,
+    envelopes: new Map(),
     random,
     freeMemory,
   };

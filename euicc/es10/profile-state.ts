@@ -9,7 +9,6 @@ import {
   EuiccMemoryResetRequest,
   EuiccMemoryResetResponse,
 } from '../../codec/rsp/profile-management.ts';
-import { REFRESH_UICC_RESET } from '../os/cat.ts';
 import type { Profile } from '../profiles.ts';
 import { settingsCell } from '../records.ts';
 import type { Es10, Es10Function } from './functions.ts';
@@ -34,15 +33,9 @@ function switchTo(es10: Es10, to: Profile | undefined, refresh: boolean): void {
     return;
   }
   profiles.setPendingSwitch(to);
-  offerRefresh(es10);
-}
-
-function offerRefresh(es10: Es10): void {
-  const { cat, profiles } = es10;
-  cat.refresh(REFRESH_UICC_RESET, (result) => {
+  es10.cat.refresh('profileStateChange', (result) => {
     if (result === 'done') profiles.applyPendingSwitch();
-    else if (result === 'refused') profiles.dropPendingSwitch();
-    else offerRefresh(es10);
+    else profiles.dropPendingSwitch();
   });
 }
 
@@ -107,7 +100,7 @@ function deleteProfile(es10: Es10, request: Uint8Array): Uint8Array {
 /** Deletes whatever the options name, enabled or not and whatever its policy rules say. */
 function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
   const { resetOptions } = EuiccMemoryResetRequest.decode(request);
-  const { profiles, state } = es10;
+  const { cat, profiles, state } = es10;
   const settings = state.read(settingsCell);
   const doomed = profiles
     .list()
@@ -125,7 +118,7 @@ function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
     if (isBusy(es10, refresh)) return 'catBusy';
     for (const profile of doomed) profiles.remove(profile);
     if (clearsAddress) state.write(settingsCell, { ...state.read(settingsCell), defaultDpAddress: '' });
-    if (refresh) offerRefresh(es10);
+    if (refresh) cat.refresh('uiccReset', () => {});
     return 'ok';
   })();
   return EuiccMemoryResetResponse.encode({ resetResult });

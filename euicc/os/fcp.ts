@@ -23,6 +23,10 @@ const TAG_FREE_MEMORY = 0x83;
 /** TERMINAL CAPABILITY is supported. */
 const SUPPORTED_COMMANDS = fromHex('870101');
 const TAG_SPECIAL_INFORMATION = 0xc0;
+/** BER-TLV files: their lengths are DER, what is reserved for them, and how far they may grow. */
+const FILE_DETAILS_DER = fromHex('840101');
+const TAG_RESERVED_SIZE = 0x85;
+const TAG_MAXIMUM_SIZE = 0x86;
 const DIRECTORY_DESCRIPTOR = fromHex('7821');
 const DATA_CODING = 0x21;
 const UNIVERSAL_PIN = 0x11;
@@ -51,7 +55,9 @@ function commonParts({ files }: FcpContext, place: Place): readonly Uint8Array[]
 }
 
 function fileParts(context: FcpContext, place: FilePlace): readonly Uint8Array[] {
-  const { descriptor, fid, recordLength, size, sfi, specialInformation } = place.content;
+  const { descriptor, fid, recordLength, sfi, structure } = place.content;
+  const size = structure === 'ber-tlv' ? context.files.body(place).length : place.content.size;
+  const proprietary = proprietaryParts(place);
   const records =
     recordLength === undefined
       ? EMPTY
@@ -59,13 +65,27 @@ function fileParts(context: FcpContext, place: FilePlace): readonly Uint8Array[]
   return [
     encodeTlv(TAG.fileDescriptor, Uint8Array.of(descriptor, DATA_CODING), records),
     encodeTlv(TAG.fileIdentifier, uintBytes(fid, 2)),
-    ...(specialInformation === 0
-      ? []
-      : [encodeTlv(TAG.proprietary, encodeTlv(TAG_SPECIAL_INFORMATION, Uint8Array.of(specialInformation)))]),
+    ...(proprietary.length === 0 ? [] : [encodeTlv(TAG.proprietary, ...proprietary)]),
     ...commonParts(context, place),
-    encodeTlv(TAG.fileSize, uintBytes(size, size > 0xffff ? 4 : 2)),
+    encodeTlv(TAG.fileSize, sizeOctets(size)),
     encodeTlv(TAG.shortFileIdentifier, sfi === undefined ? EMPTY : Uint8Array.of(sfi << 3)),
   ];
+}
+
+function proprietaryParts({ content }: FilePlace): readonly Uint8Array[] {
+  const { maximumSize, size, specialInformation, structure } = content;
+  const parts: Uint8Array[] = [];
+  if (structure === 'ber-tlv') {
+    parts.push(FILE_DETAILS_DER, encodeTlv(TAG_RESERVED_SIZE, sizeOctets(size)));
+    if (maximumSize !== undefined) parts.push(encodeTlv(TAG_MAXIMUM_SIZE, sizeOctets(maximumSize)));
+  }
+  if (specialInformation !== 0)
+    parts.push(encodeTlv(TAG_SPECIAL_INFORMATION, Uint8Array.of(specialInformation)));
+  return parts;
+}
+
+function sizeOctets(size: number): Uint8Array {
+  return uintBytes(size, size > 0xffff ? 4 : 2);
 }
 
 function folderParts(context: FcpContext, place: FolderPlace): readonly Uint8Array[] {

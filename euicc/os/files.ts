@@ -1,11 +1,15 @@
 // Reading and changing transparent files, and finding the file that a command means (ETSI TS 102 221, 11.1.3, 11.1.4, 11.1.14, 11.1.15).
+import { EMPTY } from '../../base/bytes.ts';
 import { type CommandApdu, SW } from '../../codec/apdu.ts';
 import { fileBySfi, type FilePlace } from '../file-system.ts';
 import { isAllowed, type Operation } from './access-rules.ts';
 import { type Card, type Channel, type Instruction, INTERINDUSTRY, setFile } from './card.ts';
 import { ok, refuse, type Reply } from './reply.ts';
+import { BY_FID, findPlace, PATH_FROM_FOLDER, PATH_FROM_MF } from './select.ts';
 
 const SW_INCOMPATIBLE = 0x6981;
+/** Referenced data invalidated: the file is deactivated. */
+const SW_INVALIDATED = 0x6984;
 const LIFE_CYCLE_ACTIVATED = 0x05;
 const LIFE_CYCLE_DEACTIVATED = 0x04;
 /** Special file information: readable and updatable while deactivated (ETSI TS 102 222). */
@@ -42,7 +46,7 @@ export function requireAccess(card: Card, file: FilePlace, operation: Operation)
 /** Reading and updating end when a file is deactivated, unless it says otherwise. */
 export function requireUsable(card: Card, file: FilePlace): void {
   if (card.profile.files.lifeCycle(file) !== LIFE_CYCLE_DEACTIVATED) return;
-  if ((file.content.specialInformation & USABLE_WHEN_DEACTIVATED) === 0) refuse(SW.conditionsOfUse);
+  if ((file.content.specialInformation & USABLE_WHEN_DEACTIVATED) === 0) refuse(SW_INVALIDATED);
 }
 
 /** The transparent file and the offset that P1 and P2 name. */
@@ -86,14 +90,22 @@ function updateBinary(card: Card, channel: Channel, command: CommandApdu): Reply
   return ok();
 }
 
+/** The file that P1 and the data name: by identifier in the current directory, or by a path; without data the current one. */
+function namedFile(card: Card, channel: Channel, { p1, data }: CommandApdu): FilePlace {
+  if (p1 !== BY_FID && p1 !== PATH_FROM_MF && p1 !== PATH_FROM_FOLDER) refuse(SW.incorrectP1P2);
+  if (data.length === 0) return currentFile(channel);
+  const place = findPlace(card.profile.files, channel, p1, data);
+  if (place?.kind !== 'file') refuse(SW.fileNotFound);
+  return place;
+}
+
 function setLifeCycle(operation: 'activate' | 'deactivate', value: number): Instruction['run'] {
-  return (card, channel, { p1, p2, data }) => {
-    if (p1 !== 0 || p2 !== 0) refuse(SW.incorrectP1P2);
-    if (data.length > 0) refuse(SW.wrongLength);
-    const file = currentFile(channel);
+  return (card, channel, command) => {
+    if (command.p2 !== 0) refuse(SW.incorrectP1P2);
+    const file = namedFile(card, channel, command);
     requireAccess(card, file, operation);
     if (card.profile.files.lifeCycle(file) !== value) card.profile.files.setLifeCycle(file, value);
-    return ok();
+    return file === channel.file ? ok() : ok(EMPTY, () => setFile(channel, file));
   };
 }
 

@@ -8,11 +8,12 @@ import { ok, refuse, type Reply, status } from './reply.ts';
 const SW_ATTEMPTS_LEFT = 0x63c0;
 const SW_INVALIDATED = 0x6984;
 const MAX_COUNTER = 0x0f;
+const P2_RESERVED = 0x60;
 
 type Named = { readonly folder: Directory; readonly reference: number; readonly pin: Pin };
 
 function named(card: Card, channel: Channel, { p1, p2 }: CommandApdu): Named {
-  if (p1 !== 0) refuse(SW.incorrectP1P2);
+  if (p1 !== 0 || p2 === 0 || (p2 & P2_RESERVED) !== 0) refuse(SW.incorrectP1P2);
   const folder = channel.folder.content;
   const pin = card.profile.pins.find(folder, p2);
   if (pin === undefined) refuse(SW.referencedDataNotFound);

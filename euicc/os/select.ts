@@ -26,13 +26,14 @@ import {
 import { encodeFcp } from './fcp.ts';
 import { ok, refuse, type Reply } from './reply.ts';
 
-const BY_FID = 0x00;
+export const BY_FID = 0x00;
 const CHILD_DF = 0x01;
 const PARENT_DF = 0x03;
 const BY_AID = 0x04;
-const PATH_FROM_MF = 0x08;
-const PATH_FROM_FOLDER = 0x09;
+export const PATH_FROM_MF = 0x08;
+export const PATH_FROM_FOLDER = 0x09;
 
+const P2_RESERVED = 0x90;
 const P2_OCCURRENCE = 0x03;
 const P2_WHAT = 0x0c;
 const P2_NOTHING = 0x0c;
@@ -46,7 +47,7 @@ const LIFE_CYCLE_DEACTIVATED = 0x04;
 const SW_DEACTIVATED = 0x6283;
 
 function select(card: Card, channel: Channel, { p1, p2, data }: CommandApdu): Reply {
-  if ((p2 & 0x80) !== 0 || (p2 & P2_WHAT) === P2_RESERVED_WHAT) refuse(SW.incorrectP1P2);
+  if ((p2 & P2_RESERVED) !== 0 || (p2 & P2_WHAT) === P2_RESERVED_WHAT) refuse(SW.incorrectP1P2);
   if (p1 === BY_AID) return selectByAid(card, channel, p2, data);
   if ((p2 & (P2_OCCURRENCE | P2_SESSION)) !== 0) refuse(SW.incorrectP1P2);
   const { files } = card.profile;
@@ -74,7 +75,12 @@ function fcp(card: Card, place: Place): Uint8Array {
 }
 
 /** The place that P1 and the data name, undefined when there is none. Refuses data of the wrong form. */
-function findPlace(files: FileSystem, channel: Channel, p1: number, data: Uint8Array): Place | undefined {
+export function findPlace(
+  files: FileSystem,
+  channel: Channel,
+  p1: number,
+  data: Uint8Array,
+): Place | undefined {
   switch (p1) {
     case BY_FID:
       if (data.length === 0) return files.root;
@@ -194,6 +200,7 @@ const TAG_DF_NAME = 0x84;
 function cardStatus(card: Card, channel: Channel, { p1, p2, data }: CommandApdu): Reply {
   if (data.length > 0) refuse(SW.wrongLength);
   if (p1 > 0x02) refuse(SW.incorrectP1P2);
+  card.cat.poll();
   switch (p2) {
     case STATUS_FCP:
       return ok(channel.applet === undefined ? fcp(card, channel.folder) : nameOf(channel));

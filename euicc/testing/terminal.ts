@@ -12,6 +12,9 @@ import { AID_ISD_R, encodeAid } from '../../codec/ids.ts';
 import { bppSegments } from '../../codec/rsp/bpp.ts';
 import { storeDataCommands } from '../../codec/store-data.ts';
 
+/** TERMINAL PROFILE of a terminal that fetches proactive commands and can be reset by REFRESH (ETSI TS 102 223, 5.2). */
+export const TERMINAL_PROFILE = '8010000003FFFF80';
+
 /** Sends octets as they are. */
 export async function raw(slot: CardSlot, hex: string): Promise<string> {
   return toHex(await slot.transmit(fromHex(hex)));
