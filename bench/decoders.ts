@@ -9,6 +9,7 @@ import {
 } from '../codec/apdu.ts';
 import { readTlvs } from '../codec/ber-tlv.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../codec/cbor.ts';
+import { readComprehensionTlvs } from '../codec/comprehension-tlv.ts';
 import { describe } from '../codec/describe.ts';
 import * as ids from '../codec/ids.ts';
 import { BoundProfilePackage, bppSegments, createBppReader } from '../codec/rsp/bpp.ts';
@@ -172,6 +173,7 @@ const idDecoders = [
 ];
 
 const rspDecoders: Decoder[] = [
+  decoder('readComprehensionTlvs', () => fromHex('810301010482028281830100'), readComprehensionTlvs),
   decoder('readTlvs', (dice) => shapeOctets(dice, pick(dice, RSP_OBJECTS).type), readTlvs),
   ...RSP_OBJECTS.map(
     ({ name, type }): Decoder => ({
