@@ -15,6 +15,9 @@ export const ERRORS = {
   ABORTED: { retry: 'never', text: 'the operation was cancelled' },
   QUEUE_FULL: { retry: 'later', text: 'a bounded queue is full' },
   CLOSED: { retry: 'later', text: 'the resource is closed' },
+  FILE_FAILED: { retry: 'later', text: 'a file cannot be read or written' },
+  FILE_EXISTS: { retry: 'never', text: 'the file or folder is there already' },
+  ADDRESS_FAILED: { retry: 'later', text: 'the network address cannot be used' },
   INTERNAL: { retry: 'never', text: 'a state was reached that the program rules out' },
   // codec
   TLV_INVALID: { retry: 'never', text: 'the octets are not a well-formed TLV structure' },
@@ -72,6 +75,7 @@ export const ERRORS = {
   CARD_UNEXPECTED: { retry: 'never', text: 'the card in the device is not the one the order was for' },
   // card
   STORE_CORRUPT: { retry: 'never', text: 'the state file is damaged or was made with another key' },
+  CARD_UNMADE: { retry: 'never', text: 'no card can be made from what is given' },
   // operator
   STORE_FAILED: { retry: 'later', text: 'the database cannot be used' },
   STORE_VERSION: { retry: 'never', text: 'the database was written by a newer version of this program' },

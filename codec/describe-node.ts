@@ -50,6 +50,14 @@ export function misfit(nodes: readonly DescribedNode[]): number {
   return sum;
 }
 
+/** How many parts break a rule. */
+export function countFaults(nodes: readonly DescribedNode[]): number {
+  return nodes.reduce(
+    (sum, { kind, children }) => sum + (kind === 'fault' ? 1 : 0) + countFaults(children),
+    0,
+  );
+}
+
 /**
  * Lines of `offset  tag name [length] text`, indented by depth; faults begin with `!`, unknown parts with `?`. Text that came
  * out of the octets has its control characters shown as \xNN.

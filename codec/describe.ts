@@ -1,12 +1,12 @@
 // Octets of any kind that this project meets as indented, named text: the decoder for people who debug at night.
-import { bytesUtf8, fromHex, toHex } from '../base/bytes.ts';
-import { AgentError, isAgentError } from '../base/errors.ts';
+import { toHex } from '../base/bytes.ts';
 import { tagText } from './ber-tlv.ts';
 import { describeCommand, describeResponse } from './describe-apdu.ts';
-import { type DescribedNode, fault, leaf, misfit, renderNodes } from './describe-node.ts';
+import { countFaults, type DescribedNode, fault, leaf, misfit, renderNodes } from './describe-node.ts';
 import { describeDeliver, describePacket } from './describe-packet.ts';
 import { describeProfile } from './describe-profile.ts';
 import { describeObject, describeTlvs, type Placed, placeTlvs } from './describe-table.ts';
+import { isPastedHex, parsePasted, pastedText } from './pasted.ts';
 import { RSP_OBJECTS, type RspObject } from './rsp/objects.ts';
 import { SCRIPT_TAG } from './script.ts';
 import { SubjectPublicKeyInfo, X509Certificate, X509CertificateList } from './x509-table.ts';
@@ -134,46 +134,36 @@ export function describe(bytes: Uint8Array, as?: DescribedKind): string {
   return renderNodes(describeNodes(bytes, as));
 }
 
+/** What was found in some content: a list of descriptions, one a message, and their text. */
+export type DescribedContent = {
+  readonly parts: readonly (readonly DescribedNode[])[];
+  readonly text: string;
+  /** Lines of the text that say that a rule is broken. */
+  readonly faults: number;
+};
+
 /**
  * Describes what a person pasted or a file holds: hex (with spaces, colons, 0x, over several lines), base64, PEM, or the
  * octets themselves. Several lines of hex are one dump or one message a line, whichever explains more. Throws
  * `HEX_INVALID` for text that is none of these.
  */
-export function describeInput(content: Uint8Array, as?: DescribedKind): string {
-  const text = textOf(content);
-  if (text === undefined) return describe(content, as);
-  const whole = describeNodes(parseOctets(text), as);
+export function describeContent(content: Uint8Array, as?: DescribedKind): DescribedContent {
+  const text = pastedText(content);
+  if (text === undefined) return rendered([describeNodes(content, as)]);
+  const whole = describeNodes(parsePasted(text), as);
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
-  if (lines.length > 1 && lines.every(isHex)) {
-    const each = lines.map((line) => describeNodes(parseOctets(line), as));
-    if (misfit(each.flat()) <= misfit(whole)) return each.map(renderNodes).join('\n\n');
+  if (lines.length > 1 && lines.every(isPastedHex)) {
+    const each = lines.map((line) => describeNodes(parsePasted(line), as));
+    if (misfit(each.flat()) <= misfit(whole)) return rendered(each);
   }
-  return renderNodes(whole);
+  return rendered([whole]);
 }
 
-function textOf(content: Uint8Array): string | undefined {
-  try {
-    const text = bytesUtf8(content);
-    return /^[\t\n\r\x20-\x7e]*$/.test(text) ? text : undefined;
-  } catch (error) {
-    if (!isAgentError(error)) throw error;
-    return undefined;
-  }
+/** The text of `describeContent` alone. */
+export function describeInput(content: Uint8Array, as?: DescribedKind): string {
+  return describeContent(content, as).text;
 }
 
-function hexDigits(text: string): string {
-  return text.replaceAll(/0x|[\s:,]/gi, '');
-}
-
-function isHex(text: string): boolean {
-  return /^(?:[0-9a-f]{2})+$/i.test(hexDigits(text));
-}
-
-function parseOctets(text: string): Uint8Array {
-  if (isHex(text)) return fromHex(hexDigits(text));
-  const base64 = text.replaceAll(/-----[A-Z ]+-----|\s/g, '');
-  if (/^(?:[A-Za-z0-9+/]{4})+$|^(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]{2,3}={1,2}$/.test(base64)) {
-    return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  }
-  throw new AgentError('HEX_INVALID', { why: 'neither hex nor base64 nor PEM' });
+function rendered(parts: readonly (readonly DescribedNode[])[]): DescribedContent {
+  return { parts, text: parts.map(renderNodes).join('\n\n'), faults: countFaults(parts.flat()) };
 }

@@ -72,7 +72,7 @@ export function verifyEuicc(ec: Ec, evidence: EuiccEvidence, trust: EuiccTrust):
   const policies = eum.policies.includes(RSP_ROLE.eum) && euicc.policies.includes(RSP_ROLE.euicc);
   check('certificate policies', policies, 'not the policies of an EUM and an eUICC');
   const certified = euicc.subject.serialNumber ?? '';
-  check('EID range of the EUM', withinEumRange(euicc, eum), `${certified} is outside the permitted names`);
+  check('EID range of the EUM', isWithinEumRange(euicc, eum), `${certified} is outside the permitted names`);
   check(
     'EID of the certificate',
     certified === evidence.eid,
@@ -130,7 +130,8 @@ function hasUsage(certificate: Certificate, bit: number): boolean {
 }
 
 /** SGP.22 4.5.2.1.0.2: organization equal and the EID beginning with the permitted serialNumber. */
-function withinEumRange(euicc: Certificate, eum: Certificate): boolean {
+/** Whether the certificate's EID lies in a range that its EUM may issue (SGP.22 4.5.2.1.0.2). */
+export function isWithinEumRange(euicc: Certificate, eum: Certificate): boolean {
   const { organization, serialNumber } = euicc.subject;
   return eum.permittedNames.some(
     (permitted) =>

@@ -32,7 +32,9 @@ export type CardStoreOptions = {
   readonly files?: CardFiles;
 };
 
-const MAGIC = utf8Bytes('eUICC\u0001\r\n');
+/** Of the file's layout; another one is another octet in the head. */
+export const STORE_VERSION = 1;
+const MAGIC = concat(utf8Bytes('eUICC'), Uint8Array.of(STORE_VERSION), utf8Bytes('\r\n'));
 const GENERATION_OCTETS = 8;
 const HEAD_OCTETS = MAGIC.length + GENERATION_OCTETS;
 /** In front of each record: its length, and a check of that length so that a wrong one is not taken for a torn tail. */

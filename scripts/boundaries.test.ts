@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 
 type Row = { readonly may: readonly string[]; readonly packages: readonly string[] };
 
-const PRODUCT = 'base codec crypto euicc modem transport config agent operator'.split(' ');
+const PRODUCT = 'base codec crypto euicc modem transport config agent operator card'.split(' ');
 const NODE = ['node:fs', 'node:fs/promises', 'node:net', 'node:path', 'node:tls', 'node:util'];
 const row = (may: string, ...packages: readonly string[]): Row => ({
   may: may.split(' ').filter((name) => name !== ''),
@@ -40,6 +40,7 @@ const PLACES: Readonly<Record<string, Row>> = {
   'operator/mno/planted.ts': row('base codec crypto transport config', ...NODE),
   'operator/store/planted.ts': row('base codec crypto transport config', 'kysely', 'libsql', ...NODE),
   'operator/main.ts': row('base codec crypto transport config', 'commander', ...NODE),
+  'card/planted.ts': row('base codec crypto config euicc operator', 'commander', ...NODE),
   'lab/planted.ts': row(PRODUCT.join(' '), 'aedes', '@lydell/node-pty', 'commander', ...NODE),
   'hil-tests/planted.ts': row(
     `${PRODUCT.join(' ')} lab`,
@@ -176,6 +177,7 @@ describe('the import rules', () => {
     }
     plant('codec/upward.test.ts', ["export * as up from '../modem/modem.ts';"]);
     plant('agent/upward.test.ts', ["export * as up from '../lab/lab.ts';"]);
+    plant('card/sideways.test.ts', ["export * as side from '../modem/modem.ts';"]);
     plant('operator/sideways.test.ts', ["export * as side from '../agent/agent.ts';"]);
     planted = lint(copy);
   });
@@ -222,6 +224,7 @@ describe('the import rules', () => {
       .map(({ file }) => file);
     assert.deepEqual(files.toSorted(), [
       'agent/upward.test.ts',
+      'card/sideways.test.ts',
       'codec/upward.test.ts',
       'operator/sideways.test.ts',
     ]);
