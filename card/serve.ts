@@ -200,9 +200,10 @@ async function serveSocket(
   try {
     await session(socket);
   } catch (thrown) {
-    // The card's medium failed: the client hears of it by the end of the connection.
-    log.write('error', 'card.serve', 'the session broke', {
-      ...(isAgentError(thrown) ? { code: thrown.code } : {}),
+    if (signal.aborted) return;
+    // A client may vanish; where the card's medium failed, it hears of it by the end of the connection.
+    const vanished = socket.destroyed && !isAgentError(thrown);
+    log.write(vanished ? 'warn' : 'error', 'card.serve', 'the session broke', {
       why: errorOf(thrown).message,
     });
   } finally {

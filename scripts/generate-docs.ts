@@ -3,12 +3,17 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { EXIT_CODES } from '../agent/exit-codes.ts';
 import { ERRORS } from '../base/errors.ts';
+import { CARD_EXITS } from '../card/exit-codes.ts';
 import { agentTable } from '../config/agent.ts';
 import { LAB_EXIT } from '../lab/options.ts';
 import { configurationPage, errorsPage, exitCodesPage, exampleFile, exampleName } from './docs-pages.ts';
 import { wireCddl } from './wire-cddl.ts';
 
 const OTHER_EXITS = [
+  {
+    command: 'euicc-card',
+    exits: CARD_EXITS.map(({ exit, text, advice }) => [exit, `${text}; ${advice}`] as const),
+  },
   {
     command: 'npm start',
     exits: [
