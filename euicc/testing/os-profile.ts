@@ -68,7 +68,8 @@ const puks: ProfileElement = {
 
 /**
  * MF: PIN 01 (1234), ADM 0A; EF.ICCID, EF.DIR, EF.ARR. USIM: local PIN 81; EF.IMSI; 4F40 linear fixed 3 x 5 (SFI 10), 4F41
- * cyclic 2 x 3, 4F42 transparent of 300 octets (SFI 28) that needs both PINs for updating, 4F43 that nobody may touch.
+ * cyclic 2 x 3, 4F42 transparent of 300 octets (SFI 28) that needs both PINs for updating, 4F43 that nobody may touch,
+ * 4F44 BER-TLV of 1024 octets (SFI 19).
  */
 export function osPackage(): Uint8Array {
   if (HEADER.type !== 'header') throw new Error('no header');
@@ -135,6 +136,16 @@ export function osPackage(): Uint8Array {
       path('7FD0'),
       create(transparent('4F43', '04', { securityAttributesReferenced: fromHex('6F0604') })),
       content('01020304'),
+    ),
+    management(
+      path('7FD0'),
+      create({
+        fileDescriptor: fromHex('7921'),
+        fileId: fromHex('4F44'),
+        efFileSize: fromHex('0400'),
+        securityAttributesReferenced: fromHex('6F0601'),
+        shortEfid: fromHex('98'),
+      }),
     ),
     END,
   ]);
