@@ -45,7 +45,7 @@ import {
 import type { IsdRChannel } from './terminal.ts';
 
 export const ec = createNodeEc();
-const STORE_KEY = new Secret(new Uint8Array(32).fill(0x4b));
+export const STORE_KEY = new Secret(new Uint8Array(32).fill(0x4b));
 export const ISD_R_KEYS = {
   kvn: 0x30,
   enc: new Secret(new Uint8Array(16).fill(0x40)),
