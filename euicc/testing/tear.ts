@@ -1,5 +1,4 @@
 // The power is cut at every write of a command, after any part of the write: the card is in the state before or after it.
-import assert from 'node:assert/strict';
 import { isPowerLoss } from '../store-files.ts';
 import type { World } from './world.ts';
 
@@ -26,23 +25,32 @@ const TEARS = [
 ] as const;
 const MAX_WRITES = 20;
 
+function need(ok: boolean, why: () => string): void {
+  if (!ok) throw new Error(why());
+}
+
+function needSame(found: unknown, expected: unknown, when: string): void {
+  const [is, should] = [JSON.stringify(found), JSON.stringify(expected)];
+  need(is === should, () => `${when}: ${is}, expected ${should}`);
+}
+
 async function isCut(command: () => Promise<unknown>): Promise<boolean> {
   try {
     await command();
     return false;
   } catch (error) {
-    assert.ok(isPowerLoss(error), String(error));
-    return true;
+    if (isPowerLoss(error)) return true;
+    throw error;
   }
 }
 
-/** Cuts at the first, second, ... write until the command gets through. Asserts that every state is one of the two. */
+/** Cuts at the first, second, ... write until the command gets through. Throws where a state is neither of the two. */
 export async function tearAtEveryWrite<S>(of: TearCase<S>): Promise<void> {
   const seen = new Set<string>();
   let cuts = 0;
   for (const tear of TEARS) {
     for (let at = 1; ; at++) {
-      assert.ok(at <= MAX_WRITES, `more than ${MAX_WRITES} writes`);
+      need(at <= MAX_WRITES, () => `more than ${MAX_WRITES} writes`);
       const world = await of.world();
       const command = await of.arrange(world);
       world.files.cutAt(at, tear);
@@ -51,18 +59,20 @@ export async function tearAtEveryWrite<S>(of: TearCase<S>): Promise<void> {
       await world.reopen();
       const found = await of.observe(world);
       if (!lost) {
-        assert.deepEqual(found, of.after, 'undisturbed');
+        needSame(found, of.after, 'undisturbed');
         break;
       }
       cuts++;
       const isBefore = JSON.stringify(found) === JSON.stringify(of.before);
-      if (!isBefore) assert.deepEqual(found, of.after, `write ${at}, ${JSON.stringify(tear)}`);
+      if (!isBefore) needSame(found, of.after, `write ${at}, ${JSON.stringify(tear)}`);
       seen.add(JSON.stringify(found));
       await world.reopen();
-      assert.deepEqual(await of.observe(world), found, 'the next power-up shows the same');
+      needSame(await of.observe(world), found, 'the next power-up');
       await world.card.close();
     }
   }
-  assert.ok(cuts >= TEARS.length, `${cuts} cuts`);
-  assert.deepEqual(seen, new Set([of.before, of.after].map((state) => JSON.stringify(state))), 'both sides');
+  need(cuts >= TEARS.length, () => `${cuts} cuts`);
+  for (const side of [of.before, of.after]) {
+    need(seen.has(JSON.stringify(side)), () => `never met ${JSON.stringify(side)}`);
+  }
 }
