@@ -8,7 +8,7 @@ test('a short run of the card fuzz reaches every bar', async () => {
   const shown: string[] = [];
   const figures = await cardFuzz.run({
     clock: createVirtualClock(),
-    runs: 400,
+    runs: 6000,
     seed: 20_261_124,
     progress: (line) => void shown.push(line),
   });

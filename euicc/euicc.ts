@@ -3,6 +3,7 @@ import { AgentError } from '../base/errors.ts';
 import { createLock } from '../base/lock.ts';
 import { type Log, Secret, silentLog } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { SW } from '../codec/apdu.ts';
 import type { CardSlot } from '../codec/card.ts';
 import type { Ec } from '../crypto/ec.ts';
 import { parseCertificate } from '../crypto/x509.ts';
@@ -20,9 +21,10 @@ import { createAka } from './os/aka.ts';
 import { type Card, createChannel, type PresentedProfile } from './os/card.ts';
 import { createCat } from './os/cat.ts';
 import { createPins } from './os/pins.ts';
+import { refuse } from './os/reply.ts';
 import { loadProfilePackage } from './profile-loader.ts';
 import { createProfiles } from './profiles.ts';
-import { identityCell, type IdentityRecord, packageCell } from './records.ts';
+import { identityCell, type IdentityRecord, packageCell, profileCells } from './records.ts';
 import type { EuiccIdentity } from './rsp/identity.ts';
 import { createRspSession } from './rsp/session.ts';
 import { createState, need, type State } from './state.ts';
@@ -133,13 +135,25 @@ function usedMemory(store: CardStore): number {
 }
 
 /** The files, PINs and keys of the enabled profile, or those of a card that has none. */
-function presented(state: State, log: Log, number = 0): PresentedProfile {
-  const content = contentOf(state, log, number);
+function presented(whole: State, log: Log, number = 0): PresentedProfile {
+  const content = contentOf(whole, log, number);
+  const state = number === 0 ? whole : whileThere(whole, number);
   return {
     content,
     files: createFileSystem(state, number, content),
     pins: createPins(state, number, content, new Set()),
     aka: createAka(state, number, content),
+  };
+}
+
+/** A profile that is deleted while it is presented stays readable until the reset; nothing of it is written any more. */
+function whileThere(state: State, number: number): State {
+  return {
+    ...state,
+    write(to, value) {
+      if (!state.has(profileCells(number))) refuse(SW.conditionsOfUse);
+      state.write(to, value);
+    },
   };
 }
 

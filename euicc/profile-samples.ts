@@ -133,7 +133,7 @@ export function milenage(change: object = {}, more: object = {}): ProfileElement
 }
 
 export function pins(
-  list: readonly { keyReference: number; unblockingPinReference?: number }[],
+  list: readonly { keyReference: number; unblockingPinReference?: number; pinValue?: Uint8Array }[],
   id = 8,
 ): ProfileElement {
   const value = list.map((pin) => ({ pinValue: fromHex('31323334FFFFFFFF'), ...pin }));

@@ -55,15 +55,30 @@ const records = (fid: string, descriptor: string, size: string, rule: string, sf
     ...(fid === '4F40' ? [content('0102030405'), content('1112131415'), content('2122132425')] : []),
   );
 
-const puks: ProfileElement = {
+const puks = (pukValue: Uint8Array): ProfileElement => ({
   type: 'pukCodes',
   value: {
     header: mandated(20),
     pukCodes: [
-      { keyReference: 1, pukValue: fromHex('3838383838383838'), maxNumOfAttempsRetryNumLeft: 0xaa },
+      { keyReference: 1, pukValue, maxNumOfAttempsRetryNumLeft: 0xaa },
       { keyReference: 0x81, pukValue: fromHex('3939393939393939'), maxNumOfAttempsRetryNumLeft: 0x22 },
     ],
   },
+});
+
+/** Values that tests look for where they must not be. */
+export type OsSecrets = {
+  readonly key: Uint8Array;
+  readonly opc: Uint8Array;
+  readonly puk: Uint8Array;
+  readonly adm: Uint8Array;
+};
+
+const PLAIN_SECRETS: OsSecrets = {
+  key: new Uint8Array(16),
+  opc: new Uint8Array(16),
+  puk: fromHex('3838383838383838'),
+  adm: fromHex('31323334FFFFFFFF'),
 };
 
 /**
@@ -71,7 +86,7 @@ const puks: ProfileElement = {
  * cyclic 2 x 3, 4F42 transparent of 300 octets (SFI 28) that needs both PINs for updating, 4F43 that nobody may touch,
  * 4F44 BER-TLV of 1024 octets (SFI 19).
  */
-export function osPackage(): Uint8Array {
+export function osPackage({ key, opc, puk, adm }: OsSecrets = PLAIN_SECRETS): Uint8Array {
   if (HEADER.type !== 'header') throw new Error('no header');
   const mf = filesElement('mf', '1', {
     ...MF_FILES,
@@ -115,11 +130,17 @@ export function osPackage(): Uint8Array {
   return encodeProfilePackage([
     { ...HEADER, value: { ...HEADER.value, iccid: encodeIccidPlain(ICCID_A) } },
     mf,
-    puks,
-    pins([{ keyReference: 1, unblockingPinReference: 1 }, { keyReference: 0x0a }], 21),
+    puks(puk),
+    pins(
+      [
+        { keyReference: 1, unblockingPinReference: 1 },
+        { keyReference: 0x0a, pinValue: adm },
+      ],
+      21,
+    ),
     usim,
     pins([{ keyReference: 0x81, unblockingPinReference: 0x81 }], 22),
-    milenage(),
+    milenage({ key, opc }),
     records('4F40', '42210005', '0F', '6F0601', '50'),
     records('4F41', '46210003', '06', '6F0603'),
     management(

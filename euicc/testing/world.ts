@@ -1,6 +1,6 @@
 // One card and one SM-DP+ for tests, and the whole download between them.
 import { fromHex } from '../../base/bytes.ts';
-import { Secret } from '../../base/log.ts';
+import { type Log, Secret, silentLog } from '../../base/log.ts';
 import { createSeededRandom } from '../../base/random.ts';
 import {
   encodeIccid,
@@ -129,9 +129,10 @@ export async function createWorld(
     readonly pki?: TestPki;
     readonly seed?: number;
     readonly transmission?: TransmissionOptions;
+    readonly log?: Log;
   } = {},
 ): Promise<World> {
-  const { pki = createTestPki(ec), seed = 1, transmission = {}, ...personalised } = change;
+  const { pki = createTestPki(ec), seed = 1, transmission = {}, log = silentLog, ...personalised } = change;
   const files = createMemoryFiles();
   const random = createSeededRandom(seed);
   const openStore = () => openCardStore({ path: 'card', key: STORE_KEY, random, files });
@@ -159,9 +160,9 @@ export async function createWorld(
   const world: World = {
     pki,
     files,
-    card: await openEuicc({ store: await openStore(), ec, random, transmission }),
+    card: await openEuicc({ store: await openStore(), ec, random, transmission, log }),
     async reopen() {
-      world.card = await openEuicc({ store: await openStore(), ec, random, transmission });
+      world.card = await openEuicc({ store: await openStore(), ec, random, transmission, log });
       await world.card.reset();
       return world.card;
     },

@@ -1,0 +1,86 @@
+// The card that measuring runs work on: two profiles whose secrets are known, so that answers can be searched for them.
+import { utf8Bytes } from '../base/bytes.ts';
+import { type Log, Secret, silentLog } from '../base/log.ts';
+import { createSeededRandom } from '../base/random.ts';
+import { parseIccid, parseImsi } from '../codec/ids.ts';
+import { osPackage } from '../euicc/testing/os-profile.ts';
+import { createTestPki, type TestPki } from '../euicc/testing/pki.ts';
+import {
+  createWorld,
+  ec,
+  ICCID_A,
+  ICCID_B,
+  ISD_R_KEYS,
+  sampleMetadata,
+  STORE_KEY,
+  type World,
+} from '../euicc/testing/world.ts';
+import { buildProfilePackage } from '../operator/smdp/profile-builder.ts';
+
+/** Octets that no answer of the card may hold. */
+export type Hidden = { readonly name: string; readonly value: Uint8Array };
+export type Subject = { readonly world: World; readonly hidden: readonly Hidden[] };
+
+const random = createSeededRandom(0x5ec2e7);
+const secret = (): Secret<Uint8Array> => new Secret(random.bytes(16));
+const digits = (text: string): Secret<string> => new Secret(text);
+
+const OS_SECRETS = {
+  key: random.bytes(16),
+  opc: random.bytes(16),
+  puk: utf8Bytes('90817263'),
+  adm: utf8Bytes('54637281'),
+};
+const SUBSCRIBER = {
+  imsi: parseImsi('901700000000017'),
+  mccMnc: '90170',
+  k: secret(),
+  opc: secret(),
+  pin1: digits('13572468'),
+  pin2: digits('86427531'),
+  puk1: digits('19283746'),
+  puk2: digits('64738291'),
+  adm1: digits('50617283'),
+  spn: 'Sample',
+  profileName: 'sample',
+  otaKeys: { version: 1, kic: secret(), kid: secret(), kik: secret() },
+};
+
+/** An operator's whole profile of so many octets. */
+export function subscriberPackage(iccid: string, targetBytes: number): Uint8Array {
+  return buildProfilePackage({ ...SUBSCRIBER, iccid: parseIccid(iccid), targetBytes });
+}
+
+function hiddenOf({ pki }: World): readonly Hidden[] {
+  const { k, opc, otaKeys, pin1, pin2, puk1, puk2, adm1 } = SUBSCRIBER;
+  const texts = { pin1, pin2, puk1, puk2, adm1 };
+  const keys = { k, opc, kic: otaKeys.kic, kid: otaKeys.kid, kik: otaKeys.kik };
+  const { enc, mac, dek } = ISD_R_KEYS;
+  const card = { enc, mac, dek, 'the private key': pki.euicc.pair.privateKey, 'the store key': STORE_KEY };
+  return [
+    ...Object.entries(texts).map(([name, text]) => ({ name, value: utf8Bytes(text.reveal()) })),
+    ...Object.entries({ ...keys, ...card }).map(([name, value]) => ({ name, value: value.reveal() })),
+    ...Object.entries(OS_SECRETS).map(([name, value]) => ({ name: `${name} of the enabled profile`, value })),
+  ];
+}
+
+/** A card with one enabled profile of all file structures, and one of an operator. Keys are made once, with `pki`. */
+export async function createSubject(options: {
+  readonly pki?: TestPki;
+  readonly seed: number;
+  readonly managed?: boolean;
+  readonly log?: Log;
+}): Promise<Subject> {
+  const { pki = createTestPki(ec), seed, managed = false, log = silentLog } = options;
+  const world = await createWorld({
+    pki,
+    seed,
+    managed,
+    log,
+    profiles: [
+      { upp: osPackage(OS_SECRETS), metadata: sampleMetadata(ICCID_A), enabled: true },
+      { upp: subscriberPackage(ICCID_B, 4000), metadata: sampleMetadata(ICCID_B), enabled: false },
+    ],
+  });
+  return { world, hidden: hiddenOf(world) };
+}
