@@ -2,7 +2,7 @@
 // one of the card's status words, soon, within the length asked for, and holds none of its secrets; what is stored is whole.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { bytesUint, concat, fromHex, toHex } from '../base/bytes.ts';
+import { bytesUint, concat, EMPTY, fromHex, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
@@ -75,6 +75,8 @@ function noise(dice: Dice): Uint8Array {
   return chance < 0.6 ? seed : mutate(dice, seed, SEEDS);
 }
 
+/** Stands for a reset where a fault names the command. */
+const RESET = fromHex('00');
 /** First octets of status words that say yes. */
 const ACCEPTED = new Set([0x90, 0x91, 0x61]);
 const INSTALLATION_RESULT = 0xbf37;
@@ -129,6 +131,15 @@ function roughSlot(
       throw error;
     }
   };
+  const reset = async (): Promise<Uint8Array> => {
+    try {
+      return await world.card.reset();
+    } catch (error) {
+      if (!isPowerLoss(error)) throw error;
+      await powerUp(RESET);
+      return EMPTY;
+    }
+  };
   const powerUp = async (command: Uint8Array): Promise<void> => {
     tally.cuts++;
     world.files.powerOn();
@@ -136,11 +147,11 @@ function roughSlot(
     fault(command, await watch.store(world));
   };
   return {
-    reset: () => world.card.reset(),
+    reset,
     powerOff: () => world.card.powerOff(),
     close: () => world.card.close(),
     async transmit(command) {
-      if (dice.next() < chances.current.reset) await world.card.reset();
+      if (dice.next() < chances.current.reset) await reset();
       if (dice.next() < chances.current.cut) {
         const tear = pick(dice, [{ keep: 0 }, { keep: 9 }, { keep: 40, zeros: 1e6 }, { keep: 1e6 }]);
         world.files.cutAt(1 + below(dice, 3), tear);

@@ -1,5 +1,6 @@
 // Every measuring run there is, by the command that starts it.
 import { cardFuzz } from './card-fuzz.ts';
+import { cardThroughput } from './card-throughput.ts';
 import { codecFuzz } from './codec-fuzz.ts';
 import { codecThroughput } from './codec-throughput.ts';
 import type { Run } from './figure.ts';
@@ -9,7 +10,7 @@ export const KINDS = ['bench', 'soak', 'fuzz'] as const;
 export type RunKind = (typeof KINDS)[number];
 
 export const RUNS: Readonly<Record<RunKind, Readonly<Record<string, Run>>>> = {
-  bench: { codec: codecThroughput, line },
+  bench: { card: cardThroughput, codec: codecThroughput, line },
   soak: {},
   fuzz: { card: cardFuzz, codec: codecFuzz },
 };

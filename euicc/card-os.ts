@@ -71,8 +71,8 @@ export function createCardOs(options: {
     // Out of sequence (ETSI TS 102 221, 12.1.1.1).
     if (kept === undefined || kept.channel !== channel) return status(SW.technicalProblem);
     const length = Math.min(kept.data.length, MAX_LE);
-    const le = command.le ?? MAX_LE;
-    if (le > length && (le !== MAX_LE || leZero === '6Cxx' || command.le === undefined)) {
+    const { le } = command;
+    if (le === undefined || (le > length && (le !== MAX_LE || leZero === '6Cxx'))) {
       unread = kept;
       return status(SW_CORRECT_LE | (length & 0xff));
     }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { osCard, transcript } from '../testing/os-card.ts';
+import { osCard, SELECT_USIM, transcript, VERIFY_1 } from '../testing/os-card.ts';
 import { BASIC_ONLY, HEADERS, STATES, TABLE } from '../testing/status-word-table.ts';
 import { raw } from '../testing/terminal.ts';
 
@@ -109,6 +109,18 @@ test('GET RESPONSE takes either class, and only what the command before it left'
     ['00C0000018', '6F00'],
     ['00A40004022FE2', '6118'],
   );
-  await raw(card, '00A40004022FE2');
+  await transcript(
+    card,
+    ['00A4080C047FFF4F42', '6A82'],
+    [SELECT_USIM[0], '9000'],
+    ['00A4000C024F44', '9000'],
+    [VERIFY_1[0], '9000'],
+    [`80DB0080FFA1820180${'AA'.repeat(251)}`, '63F1'],
+    [`80DB000085${'BB'.repeat(133)}`, '9000'],
+    ['80CB008001A1', '6100'],
+    ['00C00000', '6C00'],
+    ['00C0000000', `A1820180${'AA'.repeat(251)}BB62F1`],
+  );
+  await raw(card, '00A40804022FE2');
   assert.match(await raw(card, '80C0000018'), /^62.*9000$/);
 });

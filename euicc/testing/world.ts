@@ -13,6 +13,7 @@ import {
 import { GetEuiccChallengeRequest, GetEuiccChallengeResponse } from '../../codec/rsp/euicc-info.ts';
 import { encodeProfilePackage, type ProfileElement } from '../../codec/saip/package.ts';
 import { createNodeEc } from '../../crypto/ec-node.ts';
+import type { Ec } from '../../crypto/ec.ts';
 import type { TransmissionOptions } from '../card-os.ts';
 import { type Euicc, openEuicc } from '../euicc.ts';
 import { manufactureEuicc, type Personalisation } from '../manufacture.ts';
@@ -130,9 +131,18 @@ export async function createWorld(
     readonly seed?: number;
     readonly transmission?: TransmissionOptions;
     readonly log?: Log;
+    /** The curves as the card computes them, where they are watched. */
+    readonly cardEc?: Ec;
   } = {},
 ): Promise<World> {
-  const { pki = createTestPki(ec), seed = 1, transmission = {}, log = silentLog, ...personalised } = change;
+  const {
+    pki = createTestPki(ec),
+    seed = 1,
+    transmission = {},
+    log = silentLog,
+    cardEc = ec,
+    ...personalised
+  } = change;
   const files = createMemoryFiles();
   const random = createSeededRandom(seed);
   const openStore = () => openCardStore({ path: 'card', key: STORE_KEY, random, files });
@@ -160,9 +170,9 @@ export async function createWorld(
   const world: World = {
     pki,
     files,
-    card: await openEuicc({ store: await openStore(), ec, random, transmission, log }),
+    card: await openEuicc({ store: await openStore(), ec: cardEc, random, transmission, log }),
     async reopen() {
-      world.card = await openEuicc({ store: await openStore(), ec, random, transmission, log });
+      world.card = await openEuicc({ store: await openStore(), ec: cardEc, random, transmission, log });
       await world.card.reset();
       return world.card;
     },
