@@ -74,6 +74,8 @@ const IotSpecificInfo = sequence({
   iotVersion: { tag: 0xa0, type: listOf(0x04, version) },
   ecallSupported: { tag: 0x81, type: nothing, optional: true },
   fallbackSupported: { tag: 0x82, type: nothing, optional: true },
+  /** SGP.32 v1.3. */
+  fallbackAllowedUpdateSupported: { tag: 0x83, type: nothing, optional: true },
 });
 
 /** The members of EUICCInfo2, for the places that hold them under a tag of their own. */
@@ -105,6 +107,8 @@ export const euiccInfo2Members = sequence({
   additionalEuiccInfo: { tag: 0x92, type: octets({ max: 32 }), optional: true },
   highestSvn: { tag: 0x93, type: version, optional: true },
   iotSpecificInfo: { tag: 0xb4, type: IotSpecificInfo, optional: true },
+  /** SGP.32 v1.3. */
+  euiccMinimumSecurityLevel: { tag: 0x95, type: octets({ length: 1 }), optional: true },
 });
 
 export const GetEuiccInfo2Request = object(0xbf22, emptySequence);

@@ -25,6 +25,7 @@ import {
   iccidType,
   notificationEvent,
   signature,
+  subjectKeyIdentifier,
   TAG_SIGNATURE,
   transactionId,
 } from './types.ts';
@@ -166,6 +167,8 @@ export const PendingNotification = choice({
       eidValue: { ...eidValue, optional: true },
       tbsOtherNotification: { tag: 0xbf2f, type: rawObject, raw: true, inside: NotificationMetadata },
       euiccNotificationSignature: { tag: TAG_SIGNATURE, type: signature },
+      /** SGP.32 v1.3. */
+      euiccCiPKIdentifierToBeUsed: { tag: 0x04, type: subjectKeyIdentifier, optional: true },
     }),
   },
 });

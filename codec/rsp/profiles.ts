@@ -42,8 +42,10 @@ export const StoreMetadataRequest = object(
     profileOwner: { tag: 0xb7, type: OperatorId, optional: true },
     profilePolicyRules: { tag: 0x99, type: pprIds, optional: true },
     serviceSpecificDataStoredInEuicc: { tag: 0xbf22, type: octets(), optional: true },
+    serviceSpecificDataNotStoredInEuicc: { tag: 0xbf23, type: octets(), optional: true },
     ecallIndication: { tag: 0x9f7b, type: boolean, optional: true },
     fallbackAllowed: { tag: 0x9f67, type: boolean, optional: true },
+    iotSpecificMetadata: { tag: 0xbf64, type: octets(), optional: true },
   }),
 );
 
@@ -55,6 +57,8 @@ export const UpdateMetadataRequest = object(
     iconType: { tag: 0x93, type: iconType, optional: true },
     icon: { tag: 0x94, type: icon, optional: true },
     profilePolicyRules: { tag: 0x99, type: pprIds, optional: true },
+    serviceSpecificDataStoredInEuicc: { tag: 0xbf22, type: octets(), optional: true },
+    fallbackAllowed: { tag: 0x9f67, type: boolean, optional: true },
   }),
 );
 
@@ -77,6 +81,7 @@ export const ProfileInfo = sequence({
   ecallIndication: { tag: 0x9f7b, type: boolean, optional: true },
   fallbackAttribute: { tag: 0x9f26, type: boolean, optional: true },
   fallbackAllowed: { tag: 0x9f67, type: boolean, optional: true },
+  iotSpecificProfileInfo: { tag: 0xbf64, type: octets(), optional: true },
 });
 
 /** The tag of one ProfileInfo in the list. */

@@ -82,7 +82,7 @@ export const ipaEuiccDataErrorCode = codes({
 export const IpaEuiccDataResponse = object(
   0xbf52,
   choice({
-    ipaEuiccData: { tag: 0xa0, type: ipaEuiccData },
+    ipaEuiccData: { tag: 0xa0, type: ipaEuiccData, bare: true },
     ipaEuiccDataResponseError: {
       tag: 0xa1,
       type: sequence({

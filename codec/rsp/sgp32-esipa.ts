@@ -116,6 +116,7 @@ export const AuthenticateClientResponseEsipa = object(
         ciPKUnknown: 9,
         invalidTransactionId: 10,
         insufficientMemory: 11,
+        downloadOrderExpired: 18,
         pprNotAllowed: 50,
         eventIdUnknown: 56,
         undefinedError: 127,
@@ -282,11 +283,23 @@ export const TransferEimPackageRequest = object(
   choice({ ...eimPackage, eimAcknowledgements: relayed(0xbf53, EimAcknowledgements) }),
 );
 
+/** Which package is meant: its transaction, else the eUICC. */
+const correlationId = {
+  tag: 0xa0,
+  type: choice({ eimTransactionId: { tag: 0x80, type: transactionId }, eidValue }),
+  optional: true,
+} as const;
+
 export const TransferEimPackageResponse = object(
   0xbf4e,
   choice({
     ...eimPackageResult,
     eimPackageReceived: { tag: 0x05, type: nothing },
+    eimPackageReceivedWithCid: { tag: 0xbf60, type: sequence({ correlationId }) },
     eimPackageError: { tag: 0x02, type: eimPackageResultErrorCode },
+    eimPackageErrorWithCid: {
+      tag: 0xbf61,
+      type: sequence({ correlationId, eimPackageError: { tag: 0x81, type: eimPackageResultErrorCode } }),
+    },
   }),
 );

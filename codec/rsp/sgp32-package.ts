@@ -77,6 +77,19 @@ export const EuiccPackageSigned = object(
   }),
 );
 
+/**
+ * The same members with the operations as they came: an eUICC carries out what stands before an operation that it cannot
+ * read (5.9.1).
+ */
+export const euiccPackageFrame = sequence({
+  eimId: { tag: 0x80, type: eimId },
+  eidValue,
+  counterValue: { tag: 0x81, type: unsigned },
+  eimTransactionId: { tag: 0x82, type: transactionId, optional: true },
+  psmoList: { tag: 0xa0, type: octets(), optional: true },
+  ecoList: { tag: 0xa1, type: octets(), optional: true },
+});
+
 /** eimSignature covers what `packageSignatureInput` gives. */
 export const EuiccPackageRequest = object(
   0xbf51,
@@ -230,6 +243,12 @@ const euiccPackageErrorUnsigned = sequence({
   eimId: { tag: 0x80, type: eimId },
   eimTransactionId: { tag: 0x82, type: transactionId, optional: true },
   associationToken: { tag: 0x84, type: associationToken, optional: true },
+  /** SGP.32 v1.3. */
+  euiccPackageUnsignedErrorCode: {
+    tag: 0x8f,
+    type: codes({ sizeOverflow: 15, undefinedError: 127 }),
+    optional: true,
+  },
 });
 
 export const EuiccPackageResult = object(

@@ -82,7 +82,13 @@ export const DisableEmergencyProfileResponse = object(
   sequence({
     disableEmergencyProfileResult: {
       tag: 0x80,
-      type: codes({ ok: 0, profileNotInEnabledState: 2, catBusy: 5, undefinedError: 127 }),
+      type: codes({
+        ok: 0,
+        profileNotInEnabledState: 2,
+        catBusy: 5,
+        ecallNotAvailable: 8,
+        undefinedError: 127,
+      }),
     },
   }),
 );
