@@ -112,6 +112,7 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     notifications,
     session,
     cat,
+    iot: {},
     freeMemory,
   };
   const present = (): PresentedProfile => presented(state, log, profiles.enabled?.number);

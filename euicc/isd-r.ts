@@ -6,6 +6,7 @@ import { encodeTlv, readTlvHeader, tagText } from '../codec/ber-tlv.ts';
 import { AID_ISD_R, encodeAid } from '../codec/ids.ts';
 import { EuiccInfo2 } from '../codec/rsp/euicc-info.ts';
 import { version } from '../codec/rsp/types.ts';
+import { flags } from '../codec/tlv-names.ts';
 import { createStoreDataReassembler, type StoreDataReassembler } from '../codec/store-data.ts';
 import { CONFIGURATION_FUNCTIONS } from './es10/configuration.ts';
 import { createLoader, DOWNLOAD_FUNCTIONS } from './es10/download.ts';
@@ -14,6 +15,7 @@ import type { Es10, Es10Function } from './es10/functions.ts';
 import { NOTIFICATION_FUNCTIONS } from './es10/notification-list.ts';
 import { PROFILE_LIST_FUNCTIONS } from './es10/profile-list.ts';
 import { PROFILE_STATE_FUNCTIONS } from './es10/profile-state.ts';
+import { IOT_FUNCTIONS } from './iot/functions.ts';
 import type { Applet } from './os/card.ts';
 import { ok, type Reply, status } from './os/reply.ts';
 import { keysetCells } from './records.ts';
@@ -33,6 +35,7 @@ const FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
     ...PROFILE_STATE_FUNCTIONS,
     ...NOTIFICATION_FUNCTIONS,
     ...CONFIGURATION_FUNCTIONS,
+    ...IOT_FUNCTIONS,
   ].map((row) => [row.tag, row]),
 );
 
@@ -163,14 +166,21 @@ function tagOf(request: Uint8Array): number | undefined {
   }
 }
 
-/** FCI: AID, maximum length of data, ISD-R proprietary template with the version of SGP.22 (5.7.1). */
-function fciOf({ record }: Es10, aid: Uint8Array): Uint8Array {
+/** Of the IoT template (SGP.32 2.4.7): whether a profile is enabled; there is no IPA on this card. */
+const euiccConfiguration = flags({ ipaeSupported: 0, enabledProfile: 1 });
+
+/** FCI: AID, maximum length of data, ISD-R proprietary templates: version of SGP.22 (5.7.1), state of an IoT eUICC. */
+function fciOf({ record, profiles }: Es10, aid: Uint8Array): Uint8Array {
   const { svn } = EuiccInfo2.decode(record.euiccInfo2);
   return encodeTlv(
     0x6f,
     encodeTlv(0x84, aid),
     encodeTlv(0xa5, fromHex('9F6501FF')),
     encodeTlv(0xe0, encodeTlv(0x82, version.encode(svn))),
+    encodeTlv(
+      0xe1,
+      encodeTlv(0x80, euiccConfiguration.encode(profiles.enabled === undefined ? [] : ['enabledProfile'])),
+    ),
   );
 }
 

@@ -186,4 +186,6 @@ const DEFAULT_INFO: TypeOf<typeof EuiccInfo2> = {
   forbiddenProfilePolicyRules: [],
   ppVersion: '1.0.0',
   sasAcreditationNumber: 'XX-YY-UP-0000',
+  ipaMode: 'ipad',
+  iotSpecificInfo: { iotVersion: ['1.2.0'], ecallSupported: true, fallbackSupported: true },
 };

@@ -28,6 +28,8 @@ export type PendingNotification = {
 export type Notifications = {
   /** The sequence number that the next notification takes. */
   readonly nextSeqNumber: number;
+  /** Stages that the next sequence number is taken by something else. */
+  takeSeqNumber(): number;
   /** Signs and stages one notification for each address that the profile's metadata names for this event. */
   add(
     ciPKId: Uint8Array,
@@ -50,15 +52,17 @@ export function createNotifications(options: {
 }): Notifications {
   const { state, ec, identity } = options;
   const nextSeqNumber = (): number => state.read(settingsCell).nextSeqNumber;
-  const put = (whole: Uint8Array): void => {
+  const takeSeqNumber = (): number => {
     const seqNumber = nextSeqNumber();
-    state.write(notificationCells(seqNumber), whole);
     state.write(settingsCell, { ...state.read(settingsCell), nextSeqNumber: seqNumber + 1 });
+    return seqNumber;
   };
+  const put = (whole: Uint8Array): void => state.write(notificationCells(takeSeqNumber()), whole);
   return {
     get nextSeqNumber() {
       return nextSeqNumber();
     },
+    takeSeqNumber,
     add(ciPKId, metadata, event, except) {
       const credential =
         identity.credentials.find((held) => equalBytes(held.ciPKId, ciPKId)) ?? identity.credentials[0];

@@ -4,6 +4,7 @@ import type { Aid, Iccid } from '../codec/ids.ts';
 import { isdPAid } from '../codec/ids.ts';
 import { StoreMetadataRequest } from '../codec/rsp/profiles.ts';
 import type { TypeOf } from '../codec/tlv-table.ts';
+import { forgetGrants } from './iot/grants.ts';
 import type { NotificationEvent, Notifications } from './notifications.ts';
 import {
   packageCell,
@@ -49,8 +50,8 @@ export type Profiles = {
   /** Stages a new profile, disabled. */
   add(profile: NewProfile): Profile;
   setNickname(profile: Profile, nickname: string): void;
-  /** Makes this the enabled profile, or none, and stages the notifications of both sides. */
-  switchTo(profile: Profile | undefined): void;
+  /** Makes this the enabled profile, or none, and stages the notifications of both sides unless it is `silent`. */
+  switchTo(profile: Profile | undefined, how?: { readonly silent?: true }): void;
   /** Removes a profile with everything it has. The caller has checked that it may go. */
   remove(profile: Profile): void;
   /** A switch that waits for the refresh. */
@@ -112,10 +113,12 @@ export function createProfiles(state: State, notifications: Notifications): Prof
     setNickname({ number, record: { nickname: _before, ...record } }, nickname) {
       state.write(profileCells(number), nickname === '' ? record : { ...record, nickname });
     },
-    switchTo(profile) {
+    switchTo(profile, how = {}) {
       const before = profiles.enabled;
       if (before?.number === profile?.number) return;
       setSettings({ enabled: profile?.number ?? 0, displaced: displacedBy(before, profile) });
+      forgetGrants(state);
+      if (how.silent === true) return;
       notify(before, 'notificationDisable');
       notify(profile, 'notificationEnable');
     },

@@ -81,7 +81,7 @@ function rulesAllowed(es10: Es10, { profileOwner, profilePolicyRules = [] }: Pro
 
 /** A loader for the prepared session, whose outcome is staged in the command's transaction. */
 export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
-  const { ec, identity, notifications, profiles, session, state } = es10;
+  const { ec, identity, iot, notifications, profiles, session, state } = es10;
   const host: InstallationHost = {
     iccidExists: (iccid) => profiles.find({ is: 'iccid', value: iccid }) !== undefined,
     refuses(metadata) {
@@ -98,7 +98,7 @@ export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
       const { ciPKId } = prepared.credential;
       dropOtKey(state, prepared.euiccOtKey);
       const { dpProprietaryData, metadata, upp } = installed;
-      profiles.add({
+      const { number } = profiles.add({
         metadata,
         package: upp,
         ciPKId,
@@ -106,6 +106,7 @@ export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
         ...(dpProprietaryData === undefined ? {} : { dpProprietaryData }),
       });
       notifications.add(ciPKId, installed.metadata, 'notificationInstall', serverAddress);
+      iot.installed = { number, smdpOid: prepared.smdpOid, serverAddress: prepared.serverAddress };
     },
   };
   return createBppLoader({ ec, identity, session: prepared, host });

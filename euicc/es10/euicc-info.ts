@@ -44,8 +44,9 @@ function info2(es10: Es10, request: Uint8Array): Uint8Array {
   return currentEuiccInfo2(es10);
 }
 
-function challenge({ session }: Es10, request: Uint8Array): Uint8Array {
+function challenge({ iot, session }: Es10, request: Uint8Array): Uint8Array {
   GetEuiccChallengeRequest.decode(request);
+  delete iot.installed;
   return GetEuiccChallengeResponse.encode({ euiccChallenge: session.getEuiccChallenge() });
 }
 

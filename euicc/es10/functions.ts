@@ -1,6 +1,7 @@
 // The ES10 functions as a table by tag, and what they work on (SGP.22 5.7, SGP.32 5.9).
 import type { Log } from '../../base/log.ts';
 import type { Ec } from '../../crypto/ec.ts';
+import type { IotSession } from '../iot/session.ts';
 import type { Cat } from '../os/cat.ts';
 import type { Notifications } from '../notifications.ts';
 import type { Profiles } from '../profiles.ts';
@@ -20,6 +21,7 @@ export type Es10 = {
   readonly notifications: Notifications;
   readonly session: RspSession;
   readonly cat: Cat;
+  readonly iot: IotSession;
   freeMemory(): number;
 };
 

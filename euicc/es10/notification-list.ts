@@ -7,7 +7,10 @@ import {
   RetrieveNotificationsListRequest,
   RetrieveNotificationsListResponse,
 } from '../../codec/rsp/notifications.ts';
+import type { TypeOf } from '../../codec/tlv-table.ts';
+import { listResults, removeResult } from '../iot/package-results.ts';
 import type { PendingNotification } from '../notifications.ts';
+import type { State } from '../state.ts';
 import type { Es10, Es10Function } from './functions.ts';
 
 /** Whether one of the events asked for is the notification's. */
@@ -27,8 +30,23 @@ function list({ notifications }: Es10, request: Uint8Array): Uint8Array {
   });
 }
 
-function retrieve({ notifications }: Es10, request: Uint8Array): Uint8Array {
+/** Results of eUICC packages where they are asked for, all or the one of a number (SGP.32 5.9.11). */
+function packageResults(
+  state: State,
+  criteria: TypeOf<typeof RetrieveNotificationsListRequest>['searchCriteria'],
+): Uint8Array[] | undefined {
+  const held = listResults(state);
+  if (criteria?.is === 'euiccPackageResults') return held.map(({ whole }) => whole);
+  const found = held.find(({ seqNumber }) => criteria?.is === 'seqNumber' && seqNumber === criteria.value);
+  return found === undefined ? undefined : [found.whole];
+}
+
+function retrieve({ notifications, state }: Es10, request: Uint8Array): Uint8Array {
   const { searchCriteria } = RetrieveNotificationsListRequest.decode(request);
+  const results = packageResults(state, searchCriteria);
+  if (results !== undefined) {
+    return RetrieveNotificationsListResponse.encode({ is: 'euiccPackageResultList', value: results });
+  }
   const pending = notifications.list().filter((notification) => {
     switch (searchCriteria?.is) {
       case 'seqNumber':
@@ -53,10 +71,11 @@ function retrieve({ notifications }: Es10, request: Uint8Array): Uint8Array {
   });
 }
 
-function remove({ notifications }: Es10, request: Uint8Array): Uint8Array {
+function remove({ notifications, state }: Es10, request: Uint8Array): Uint8Array {
   const { seqNumber } = NotificationSentRequest.decode(request);
   return NotificationSentResponse.encode({
-    deleteNotificationStatus: notifications.remove(seqNumber) ? 'ok' : 'nothingToDelete',
+    deleteNotificationStatus:
+      notifications.remove(seqNumber) || removeResult(state, seqNumber) ? 'ok' : 'nothingToDelete',
   });
 }
 

@@ -7,6 +7,7 @@ import {
   ProfileInfoListResponse,
 } from '../../codec/rsp/profiles.ts';
 import type { TypeOf } from '../../codec/tlv-table.ts';
+import { iotCell } from '../iot/records.ts';
 import type { Profile } from '../profiles.ts';
 import type { Es10, Es10Function } from './functions.ts';
 
@@ -30,18 +31,25 @@ const MEMBER_OF_TAG: ReadonlyMap<number, Member> = new Map<number, Member>([
   [0x99, 'profilePolicyRules'],
   [0xbf22, 'serviceSpecificDataStoredInEuicc'],
   [0x9f7b, 'ecallIndication'],
+  [0x9f26, 'fallbackAttribute'],
   [0x9f67, 'fallbackAllowed'],
 ]);
 
 /** What is told without a tag list. */
 const DEFAULT_TAGS: readonly number[] = [0x5a, 0x4f, 0x9f70, 0x90, 0x91, 0x92, 0x93, 0x94, 0x95];
 
-function infoOf({ record, metadata, profileClass, enabled }: Profile, tags: readonly number[]): Info {
+function infoOf(
+  { state }: Es10,
+  { number, record, metadata, profileClass, enabled }: Profile,
+  tags: readonly number[],
+): Info {
   const all: Info = {
     ...metadata,
     isdpAid: record.isdPAid,
     profileState: enabled ? 'enabled' : 'disabled',
     profileClass,
+    // DEFAULT FALSE: only the fallback profile shows it (SGP.32 4.4).
+    ...(state.read(iotCell).fallback === number ? { fallbackAttribute: true } : {}),
     ...(record.nickname === undefined ? {} : { profileNickname: record.nickname }),
     ...(record.dpProprietaryData === undefined ? {} : { dpProprietaryData: record.dpProprietaryData }),
   };
@@ -49,16 +57,15 @@ function infoOf({ record, metadata, profileClass, enabled }: Profile, tags: read
   return Object.fromEntries(Object.entries(all).filter(([member]) => wanted.has(member)));
 }
 
-function getProfilesInfo({ profiles }: Es10, request: Uint8Array): Uint8Array {
-  let asked: TypeOf<typeof ProfileInfoListRequest>;
-  try {
-    asked = ProfileInfoListRequest.decode(request);
-  } catch (error) {
-    if (!isAgentError(error)) throw error;
-    return ProfileInfoListResponse.encode({ is: 'profileInfoListError', value: 'incorrectInputValues' });
-  }
-  const { searchCriteria, tagList = DEFAULT_TAGS } = asked;
-  const found = profiles.list().filter(({ record, profileClass }) => {
+/** The list that was asked for, with the members of the tag list or those told without one. */
+export function profileInfoList(
+  es10: Es10,
+  {
+    searchCriteria,
+    tagList = DEFAULT_TAGS,
+  }: Pick<TypeOf<typeof ProfileInfoListRequest>, 'searchCriteria' | 'tagList'>,
+): Info[] {
+  const found = es10.profiles.list().filter(({ record, profileClass }) => {
     switch (searchCriteria?.is) {
       case 'iccid':
         return record.iccid === searchCriteria.value;
@@ -70,9 +77,20 @@ function getProfilesInfo({ profiles }: Es10, request: Uint8Array): Uint8Array {
         return true;
     }
   });
+  return found.map((profile) => infoOf(es10, profile, tagList));
+}
+
+function getProfilesInfo(es10: Es10, request: Uint8Array): Uint8Array {
+  let asked: TypeOf<typeof ProfileInfoListRequest>;
+  try {
+    asked = ProfileInfoListRequest.decode(request);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return ProfileInfoListResponse.encode({ is: 'profileInfoListError', value: 'incorrectInputValues' });
+  }
   return ProfileInfoListResponse.encode({
     is: 'profileInfoListOk',
-    value: found.map((profile) => infoOf(profile, tagList)),
+    value: profileInfoList(es10, asked),
   });
 }
 

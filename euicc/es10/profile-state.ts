@@ -14,7 +14,7 @@ import { settingsCell } from '../records.ts';
 import type { Es10, Es10Function } from './functions.ts';
 
 /** Policy rules of a profile (SGP.22 2.9.1): it may not be disabled, it may not be deleted. */
-const hasRule = (profile: Profile | undefined, rule: 'ppr1' | 'ppr2'): boolean =>
+export const hasRule = (profile: Profile | undefined, rule: 'ppr1' | 'ppr2'): boolean =>
   profile?.metadata.profilePolicyRules?.includes(rule) === true;
 
 /** Whether the toolkit cannot take a REFRESH, or a switch is under way already. */
@@ -39,24 +39,32 @@ function switchTo(es10: Es10, to: Profile | undefined, refresh: boolean): void {
   });
 }
 
-function enable(es10: Es10, request: Uint8Array): Uint8Array {
-  const { profileIdentifier, refreshFlag } = EnableProfileRequest.decode(request);
-  const { profiles, state } = es10;
-  const profile = profiles.find(profileIdentifier);
+/** Why this profile may not be enabled now, the toolkit aside. */
+export function refusesEnabling(
+  { profiles, state }: Es10,
+  profile: Profile,
+): 'profileNotInDisabledState' | 'disallowedByPolicy' | 'wrongProfileReenabling' | undefined {
   const before = profiles.enabled;
   const { displaced } = state.read(settingsCell);
+  if (profile.enabled) return 'profileNotInDisabledState';
+  if (hasRule(before, 'ppr1')) return 'disallowedByPolicy';
+  const isReturn = before?.profileClass === 'test' && profile.profileClass !== 'test';
+  return isReturn && displaced !== 0 && displaced !== profile.number ? 'wrongProfileReenabling' : undefined;
+}
+
+/** What is enabled where this profile goes: after a test profile, the operational one that it displaced (SGP.22 3.2.2). */
+export function profileAfter({ profiles, state }: Es10, { profileClass }: Profile): Profile | undefined {
+  const { displaced } = state.read(settingsCell);
+  return profileClass === 'test' ? profiles.list().find(({ number }) => number === displaced) : undefined;
+}
+
+function enable(es10: Es10, request: Uint8Array): Uint8Array {
+  const { profileIdentifier, refreshFlag } = EnableProfileRequest.decode(request);
+  const profile = es10.profiles.find(profileIdentifier);
   const enableResult = ((): Parameters<typeof EnableProfileResponse.encode>[0]['enableResult'] => {
     if (profile === undefined) return 'iccidOrAidNotFound';
-    if (profile.enabled) return 'profileNotInDisabledState';
-    if (hasRule(before, 'ppr1')) return 'disallowedByPolicy';
-    if (
-      before?.profileClass === 'test' &&
-      profile.profileClass !== 'test' &&
-      displaced !== 0 &&
-      displaced !== profile.number
-    ) {
-      return 'wrongProfileReenabling';
-    }
+    const refusal = refusesEnabling(es10, profile);
+    if (refusal !== undefined) return refusal;
     if (isBusy(es10, refreshFlag)) return 'catBusy';
     switchTo(es10, profile, refreshFlag);
     return 'ok';
@@ -66,17 +74,13 @@ function enable(es10: Es10, request: Uint8Array): Uint8Array {
 
 function disable(es10: Es10, request: Uint8Array): Uint8Array {
   const { profileIdentifier, refreshFlag } = DisableProfileRequest.decode(request);
-  const { profiles, state } = es10;
-  const profile = profiles.find(profileIdentifier);
+  const profile = es10.profiles.find(profileIdentifier);
   const disableResult = ((): Parameters<typeof DisableProfileResponse.encode>[0]['disableResult'] => {
     if (profile === undefined) return 'iccidOrAidNotFound';
     if (!profile.enabled) return 'profileNotInEnabledState';
     if (hasRule(profile, 'ppr1')) return 'disallowedByPolicy';
     if (isBusy(es10, refreshFlag)) return 'catBusy';
-    // Where a test profile goes, the operational one that it displaced comes back (SGP.22 3.2.2).
-    const { displaced } = state.read(settingsCell);
-    const back = profiles.list().find(({ number }) => number === displaced);
-    switchTo(es10, profile.profileClass === 'test' ? back : undefined, refreshFlag);
+    switchTo(es10, profileAfter(es10, profile), refreshFlag);
     return 'ok';
   })();
   return DisableProfileResponse.encode({ disableResult });
