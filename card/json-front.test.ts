@@ -10,7 +10,7 @@ import { MAX_LINE } from './json-session.ts';
 import { type JsonLines, jsonLines, run, runWell, start, type Started } from './testing/program.ts';
 
 const SELECT_ISD_R = '00A4040010A0000005591010FFFFFFFF8900000100';
-const FCI = '6F1F8410A0000005591010FFFFFFFF8900000100A5049F6501FFE0058203020202';
+const FCI = '6F258410A0000005591010FFFFFFFF8900000100A5049F6501FFE0058203020202E10480020640';
 
 let folder = '';
 let card = '';
@@ -68,7 +68,7 @@ test('requests on standard input are answered in order, and a wrong one does not
   assert.deepEqual(
     answers.map(({ error, ...answer }) => (error === undefined ? answer : [answer.id, error.code])),
     [
-      { id: 1, data: '', sw: '6121' },
+      { id: 1, data: '', sw: '6127' },
       { id: 'two', data: FCI, sw: '9000' },
       { id: 3, atr },
       { id: 4, ok: true },
@@ -133,14 +133,14 @@ test("lpac's driver messages are understood on the same stream", async () => {
 test('TCP clients are served one after another, each with a card that was reset', async (t) => {
   const server = await startTcp(t);
   const first = await server.client();
-  assert.equal((await first.ask({ apdu: SELECT_ISD_R }))['sw'], '6121');
+  assert.equal((await first.ask({ apdu: SELECT_ISD_R }))['sw'], '6127');
   const early = await server.client();
   assert.match(JSON.stringify(await early.next()), /STORE_LOCKED.*another client/);
   first.socket.destroy();
   await server.logged('the client went');
   const second = await server.client();
   // What the first client left unread is gone with the reset.
-  assert.notEqual((await second.ask({ apdu: '00C0000021' }))['data'], FCI);
+  assert.notEqual((await second.ask({ apdu: '00C0000027' }))['data'], FCI);
   second.send('\u0001\u0002{{{\n');
   assert.match(JSON.stringify(await second.next()), /MESSAGE_INVALID/);
   assert.equal((await second.ask({ id: 1, reset: true }))['id'], 1);

@@ -133,9 +133,10 @@ function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
     for (const profile of doomed) profiles.remove(profile);
     for (const eim of eims) removeEim(state, eim);
     if (clearsAddress) state.write(settingsCell, { ...state.read(settingsCell), defaultDpAddress: '' });
-    if (clearsImmediate) state.remove(immediateEnableCell);
+    const hadImmediate = clearsImmediate && state.has(immediateEnableCell);
+    if (hadImmediate) state.remove(immediateEnableCell);
     if (switches) refresh(es10);
-    const some = doomed.length > 0 || eims.length > 0 || clearsAddress || clearsImmediate;
+    const some = doomed.length > 0 || eims.length > 0 || clearsAddress || hadImmediate;
     return {
       resetResult: some ? 'ok' : 'nothingToDelete',
       ...(resetOptions.includes('resetEimConfigData')
