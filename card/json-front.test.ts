@@ -43,7 +43,7 @@ async function startTcp(
 test('requests on standard input are answered in order, and a wrong one does not end the stream', async () => {
   const requests = [
     { id: 1, apdu: SELECT_ISD_R },
-    { id: 'two', apdu: '00c0000021' },
+    { id: 'two', apdu: '00c0000027' },
     { id: 3, atr: true },
     { id: 4, powerOff: true },
     { id: 5, apdu: '00A4000402' },
