@@ -1,5 +1,5 @@
 // Every decoder of octets in codec/ and crypto/, with whole samples to begin the damage from.
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex, utf8Bytes } from '../base/bytes.ts';
 import { Secret } from '../base/log.ts';
 import {
   decodeCommandApdu,
@@ -11,6 +11,7 @@ import { readTlvs } from '../codec/ber-tlv.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../codec/cbor.ts';
 import { readComprehensionTlvs } from '../codec/comprehension-tlv.ts';
 import { describe } from '../codec/describe.ts';
+import { describeContent } from '../codec/describe-content.ts';
 import * as ids from '../codec/ids.ts';
 import { BoundProfilePackage, bppSegments, createBppReader } from '../codec/rsp/bpp.ts';
 import { RSP_OBJECTS } from '../codec/rsp/objects.ts';
@@ -114,6 +115,23 @@ const apduDecoders = [
 const PACKET = fromHex('00201506193535B00011AE733256918D050B87C94FBFE12E4DC402F262C41CF67F2F');
 const RECEIPT = fromHex('001C12B000118BB989492C632529326A2F4681FEB37C825BC9021C9F6D0B');
 
+function traceText(dice: Dice): string {
+  const command = toHex(sampleCommand(dice));
+  const answer = `${toHex(dice.bytes(8))}6105`;
+  return [
+    `{"apdu":"${command}","data":"","sw":"9000"}`,
+    `> ${command}`,
+    `< ${answer}`,
+    '> 00C0000005',
+    `< ${toHex(dice.bytes(5))}9000`,
+    'AT+CSIM=10,"80E2110001BF"',
+    '+CSIM: 4,"9000"',
+    `Sending: ${command}`,
+    'Received (SW1=0x90, SW2=0x00):',
+    '6F 1F 84 10 o...',
+  ].join('\n');
+}
+
 const packetDecoders = [
   decoder('decodeCommandPacket', always(PACKET), (bytes) => {
     const packet = decodeCommandPacket(bytes);
@@ -126,6 +144,25 @@ const packetDecoders = [
   decoder(
     'describe',
     (dice) => shapeOctets(dice, pick(dice, RSP_OBJECTS).type),
+    (bytes) => describe(bytes),
+  ),
+  decoder(
+    'describeContent, a trace',
+    (dice) => utf8Bytes(traceText(dice)),
+    (bytes) => describeContent(bytes, 'trace').text,
+  ),
+  decoder(
+    'describe, CBOR',
+    (dice) => encodeCbor([dice.bytes(9), new Map([[1, 'text']]), dice.bytes(30), dice.bytes(64)]),
+    (bytes) => describe(bytes, 'cbor'),
+  ),
+  decoder(
+    'describe, toolkit and file control',
+    always(
+      fromHex(
+        'D02A8103011300820281838B1F0100098100000000F01102700000150E0121212000010000000001FFFFFFFFFF86028182',
+      ),
+    ),
     (bytes) => describe(bytes),
   ),
 ];

@@ -1,15 +1,13 @@
 // The decoder on the command line: where the octets come from, and how the description is printed.
 import { stat } from 'node:fs/promises';
 import { concat, utf8Bytes } from '../base/bytes.ts';
-import { DESCRIBED_KINDS, type DescribedKind, describeContent } from '../codec/describe.ts';
+import { type ContentKind, describeContent } from '../codec/describe-content.ts';
 import { failed, readBytes } from './files.ts';
-
-export const DECODE_KINDS: readonly string[] = DESCRIBED_KINDS;
 
 /** Description of what the words name, and how many faults it shows. Throws `HEX_INVALID` or `FILE_FAILED`. */
 export async function decodeCommand(
   words: readonly string[],
-  flags: { readonly as?: DescribedKind; readonly json?: true },
+  flags: { readonly as?: ContentKind; readonly json?: true },
   input: AsyncIterable<unknown>,
 ): Promise<{ readonly text: string; readonly faults: number }> {
   const content = await contentOf(words, input);
@@ -20,7 +18,11 @@ export async function decodeCommand(
 async function contentOf(words: readonly string[], input: AsyncIterable<unknown>): Promise<Uint8Array> {
   const [only] = words;
   if (only === '-' && words.length === 1) return readAll(input);
-  if (only !== undefined && words.length === 1 && (await isFile(only))) return readBytes(only);
+  if (only !== undefined && words.length === 1 && (await isFile(only))) {
+    const content = await readBytes(only);
+    if (content.length > MAX_INPUT) throw failed(only, TOO_MUCH);
+    return content;
+  }
   return utf8Bytes(words.join(' '));
 }
 
@@ -32,7 +34,8 @@ async function isFile(name: string): Promise<boolean> {
 }
 
 /** More than this is no message of a card. */
-const MAX_INPUT = 64 * 1024 * 1024;
+const TOO_MUCH = 'more than 1 MiB';
+const MAX_INPUT = 1024 * 1024;
 
 async function readAll(input: AsyncIterable<unknown>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
@@ -41,7 +44,7 @@ async function readAll(input: AsyncIterable<unknown>): Promise<Uint8Array> {
     const octets = part instanceof Uint8Array ? part : utf8Bytes(String(part));
     parts.push(octets);
     length += octets.length;
-    if (length > MAX_INPUT) throw failed('standard input', 'more than 64 MiB');
+    if (length > MAX_INPUT) throw failed('standard input', TOO_MUCH);
   }
   return concat(...parts);
 }

@@ -7,11 +7,11 @@ import { realClock } from '../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLog, type LogLevel } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
-import type { DescribedKind } from '../codec/describe.ts';
+import { CONTENT_KINDS, type ContentKind } from '../codec/describe-content.ts';
 import type { CurveName } from '../crypto/ec.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
 import { createCard, type CreatedCard } from './create-card.ts';
-import { decodeCommand, DECODE_KINDS } from './decode.ts';
+import { decodeCommand } from './decode.ts';
 import { cardExitOf, EXIT_FAULTS, EXIT_INTERNAL, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 import { failed } from './files.ts';
 import { cardInfoText, readCardInfo } from './info.ts';
@@ -191,7 +191,7 @@ async function info(card: string, flags: KeyFlags & { readonly json?: true }): P
   print(flags.json === true ? JSON.stringify(found) : cardInfoText(found));
 }
 
-type DecodeFlags = { readonly as?: DescribedKind; readonly json?: true };
+type DecodeFlags = { readonly as?: ContentKind; readonly json?: true };
 
 async function decode(words: readonly string[], flags: DecodeFlags): Promise<void> {
   const { text, faults } = await decodeCommand(words, flags, process.stdin);
@@ -317,7 +317,7 @@ function buildProgram(): Command {
       'octets as indented, named text: APDUs, traces, data objects, certificates, profile packages, messages',
     )
     .argument('<octets...>', 'hex, base64 or PEM, a file, or - for standard input')
-    .addOption(new Option('--as <kind>', 'what it is; found out otherwise').choices(DECODE_KINDS))
+    .addOption(new Option('--as <kind>', 'what it is; found out otherwise').choices(CONTENT_KINDS))
     .option(...json)
     .action(decode);
   return program;

@@ -3,8 +3,9 @@ import { toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { channelOf, type CommandApdu, decodeCommandApdu, SW, swText } from './apdu.ts';
 import { describeTlvs, placeTlvs } from './describe-table.ts';
+import { STATUS_WORDS } from './describe-names.ts';
 import { type DescribedNode, hexNode, leaf } from './describe-node.ts';
-import { describeDeliver } from './describe-packet.ts';
+import { describeToolkit, describeToolkitObjects } from './describe-toolkit.ts';
 import { AID_ECASD, AID_ISD_P_PREFIX, AID_ISD_R, AID_USIM } from './ids.ts';
 import { P1_LAST, P1_MORE } from './store-data.ts';
 
@@ -44,6 +45,9 @@ const INSTRUCTIONS: Readonly<Record<number, string>> = {
   0xf0: 'SET STATUS',
   0xf2: 'STATUS',
 };
+
+/** Their data is PINs and PUKs, of which only the length is shown. */
+const PIN_INSTRUCTIONS: readonly number[] = [0x20, 0x24, 0x26, 0x28, 0x2c];
 
 const APPLICATIONS: readonly (readonly [prefix: string, name: string])[] = [
   [AID_ISD_R, 'ISD-R'],
@@ -90,6 +94,15 @@ export function describeCommand(
   return [head];
 }
 
+/** Why octets are no command APDU (ISO/IEC 7816-3 12.1). */
+export function commandFault(bytes: Uint8Array): string {
+  if (bytes.length < 4) return `expected a header of 4 octets, ${bytes.length} are there`;
+  const extended = bytes[4] === 0;
+  const headOctets = extended ? 7 : 5;
+  const lc = extended ? (bytes[5] ?? 0) * 256 + (bytes[6] ?? 0) : (bytes[4] ?? 0);
+  return `Lc says ${lc} octets, expected them and at most Le behind; ${Math.max(0, bytes.length - headOctets)} are there`;
+}
+
 /** Whether cards of this project's kind know the class: interindustry, proprietary, and GSM's A0. */
 function isClass(cla: number): boolean {
   return cla === 0xa0 || [0x00, 0x40, 0x60, 0x80, 0xc0, 0xe0].includes(cla & 0xf0);
@@ -111,12 +124,14 @@ function dataNodes(
 ): DescribedNode[] {
   const { ins, p1, p2, data } = command;
   if (secure) return [hexNode(at, 'protected data', data)];
+  if (PIN_INSTRUCTIONS.includes(ins)) return [{ ...leaf(at, 'PIN', 'secret'), length: data.length }];
   if (ins === 0xa4) return [leaf(at, p1 === 0x04 ? 'AID' : 'file', selected(data))];
   if (ins === 0xe2 && p1 === P1_LAST && p2 === 0) return objects(data, at);
   if (ins === 0xe2) return [hexNode(at, `block ${p2} of a chain`, data)];
   if (ins === 0xc2) return describeEnvelope(data, at);
+  if (ins === 0x14) return describeToolkitObjects(data, at);
   const { rest } = placeTlvs(data, at);
-  const holdsObjects = ins === 0xaa || ins === 0x14;
+  const holdsObjects = ins === 0xaa;
   return holdsObjects && rest.length === 0 ? describeTlvs(data, at) : [hexNode(at, 'data', data)];
 }
 
@@ -126,20 +141,9 @@ function selected(data: Uint8Array): string {
   return application === undefined ? hex : `${application[1]} ${hex}`;
 }
 
-const SMS_PP_DOWNLOAD = 0xd1;
-/** SMS TPDU with and without the comprehension-required bit. */
-const SMS_TPDU: readonly number[] = [0x8b, 0x0b];
-
 function describeEnvelope(data: Uint8Array, at: number): DescribedNode[] {
-  const { placed } = placeTlvs(data, at);
-  const outer = placed[0];
-  if (outer?.tlv.tag !== SMS_PP_DOWNLOAD) return describeTlvs(data, at);
-  const inner = placeTlvs(outer.tlv.value, outer.valueAt);
-  const children = inner.placed.flatMap((one): DescribedNode[] => {
-    const deliver = SMS_TPDU.includes(one.tlv.tag) ? describeDeliver(one.tlv.value, one.valueAt) : undefined;
-    return deliver ?? describeTlvs(one.tlv.raw, one.at);
-  });
-  return [{ at, tag: 'D1', name: 'SMS-PP DOWNLOAD', length: outer.tlv.value.length, children }];
+  const { placed, rest } = placeTlvs(data, at);
+  return [...placed.flatMap((one) => describeToolkit(one) ?? describeTlvs(one.tlv.raw, one.at)), ...rest];
 }
 
 /** Describes a response, or undefined where the last two octets cannot be a status word. */
@@ -152,7 +156,9 @@ export function describeResponse(
   const meaning = bytes.length < 2 ? undefined : statusMeaning(sw);
   if (meaning === undefined) return undefined;
   const data = bytes.subarray(0, bytes.length - 2);
-  const nodes = placeTlvs(data, at).rest.length === 0 ? objects(data, at) : [hexNode(at, 'data', data)];
+  // Data that begins with a known object is that object, even where it is damaged further on.
+  const known = placeTlvs(data, at).rest.length === 0 || objects(data, at)[0]?.kind === undefined;
+  const nodes = known ? objects(data, at) : [hexNode(at, 'data', data)];
   return [
     {
       at,
@@ -168,9 +174,11 @@ export function describeResponse(
 
 /** What a status word says, or undefined for a number that is none. */
 function statusMeaning(sw: number): string | undefined {
-  const named = Object.entries(SW).find(([, value]) => value === sw);
-  if (named !== undefined) return named[0];
   const low = sw & 0xff;
+  const listed = STATUS_WORDS[swText(sw)];
+  const named = Object.entries(SW).find(([, value]) => value === sw)?.[0];
+  if (named !== undefined) return listed === undefined ? named : `${named}: ${listed}`;
+  if (listed !== undefined) return listed;
   switch (sw >> 8) {
     case 0x61:
       return `${low === 0 ? 256 : low} octets to get`;
@@ -179,11 +187,15 @@ function statusMeaning(sw: number): string | undefined {
     case 0x91:
       return `ok, a proactive command of ${low} octets waits`;
     case 0x92:
-      return `ok after ${low} tries of memory`;
+      return (low & 0xf0) === 0 ? `ok after ${low} tries of memory` : low === 0x40 ? 'memory problem' : 'ok';
     case 0x63:
       return (low & 0xf0) === 0xc0 ? `failed, ${low & 0x0f} tries left` : 'warning';
     case 0x62:
       return 'warning';
+    case 0x9f:
+      return `GSM: ok, ${low} octets to get`;
+    case 0x9e:
+      return `GSM: SIM data download error, ${low} octets to get`;
     case 0x64:
     case 0x65:
     case 0x66:
@@ -198,8 +210,6 @@ function statusMeaning(sw: number): string | undefined {
     case 0x93:
     case 0x94:
     case 0x98:
-    case 0x9e:
-    case 0x9f:
       return 'without a name';
     default:
       return undefined;

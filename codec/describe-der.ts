@@ -41,6 +41,23 @@ export function describeDer(tlv: Tlv, at: number, depth = 0): DescribedNode {
   return { ...hexNode(at, name, tlv.value), tag };
 }
 
+/** Describes a private key (PKCS#8, or ECPrivateKey of RFC 5915) without the key, or undefined for anything else. */
+export function describePrivateKey(tlv: Tlv, at: number): DescribedNode | undefined {
+  if (tlv.tag !== 0x30) return undefined;
+  const children = describeDerRun(tlv.value, at + tlv.raw.length - tlv.value.length, 1);
+  const tags = children?.map(({ tag }) => tag).join(' ') ?? '';
+  const name = /^02 30 04\b/.test(tags)
+    ? 'PrivateKeyInfo'
+    : /^02 04( A0)?( A1)?$/.test(tags)
+      ? 'ECPrivateKey'
+      : undefined;
+  if (name === undefined || children === undefined) return undefined;
+  const shown = children.map((child) =>
+    child.tag === '04' ? { ...child, name: 'privateKey', text: 'secret', children: [] } : child,
+  );
+  return { at, tag: '30', name, length: tlv.value.length, children: shown };
+}
+
 /** Describes objects back to back, or undefined where the octets are not that. */
 function describeDerRun(bytes: Uint8Array, at: number, depth: number): DescribedNode[] | undefined {
   try {

@@ -14,6 +14,7 @@ import {
   UDH_COMMAND,
   UDH_RESPONSE,
 } from './secured-packet.ts';
+import { IEI, splitUserData, type UserData } from './sms-user-data.ts';
 
 /** Describes a packet with or without its user data header, or undefined where the octets are none. */
 export function describePacket(bytes: Uint8Array, at: number): DescribedNode[] | undefined {
@@ -136,11 +137,13 @@ export function describeDeliver(bytes: Uint8Array, at: number): DescribedNode[] 
   const first = bytes[0] ?? 0xff;
   const digits = bytes[1] ?? 0xff;
   const addressEnd = 3 + Math.ceil(digits / 2);
-  const userAt = addressEnd + 10;
-  const length = bytes[userAt - 1];
-  if ((first & 0x03) !== 0 || digits > 20 || length !== bytes.length - userAt) return undefined;
-  const user = bytes.subarray(userAt);
-  const packet = (first & 0x40) === 0 ? undefined : describePacket(user, at + userAt);
+  if ((first & 0x03) !== 0 || digits > 20) return undefined;
+  const user = userDataNodes(bytes, at, {
+    dcsAt: addressEnd + 1,
+    udlAt: addressEnd + 9,
+    hasHeader: (first & 0x40) !== 0,
+  });
+  if (user === undefined) return undefined;
   return [
     {
       at,
@@ -152,9 +155,106 @@ export function describeDeliver(bytes: Uint8Array, at: number): DescribedNode[] 
         leaf(at + addressEnd, 'TP-PID', toHex(bytes.subarray(addressEnd, addressEnd + 1))),
         leaf(at + addressEnd + 1, 'TP-DCS', toHex(bytes.subarray(addressEnd + 1, addressEnd + 2))),
         leaf(at + addressEnd + 2, 'TP-SCTS', toHex(bytes.subarray(addressEnd + 2, addressEnd + 9))),
-        leaf(at + userAt - 1, 'TP-UDL', String(length)),
-        ...(packet ?? [hexNode(at + userAt, 'TP-UD', user)]),
+        ...user,
       ],
     },
+  ];
+}
+
+/** Octets of TP-VP by its format (TS 23.040 9.2.3.3). */
+const VALIDITY_OCTETS = [0, 7, 1, 7] as const;
+
+/** Describes an SMS-SUBMIT TPDU (TS 23.040 9.2.2.2), or undefined where the octets are none. */
+export function describeSubmit(bytes: Uint8Array, at: number): DescribedNode[] | undefined {
+  const first = bytes[0] ?? 0xff;
+  const digits = bytes[2] ?? 0xff;
+  const addressEnd = 4 + Math.ceil(digits / 2);
+  if ((first & 0x03) !== 1 || digits > 20) return undefined;
+  const validity = VALIDITY_OCTETS[(first >> 3) & 0x03] ?? 0;
+  const udlAt = addressEnd + 2 + validity;
+  const user = userDataNodes(bytes, at, { dcsAt: addressEnd + 1, udlAt, hasHeader: (first & 0x40) !== 0 });
+  if (user === undefined) return undefined;
+  return [
+    {
+      at,
+      name: 'SMS-SUBMIT',
+      length: bytes.length,
+      children: [
+        leaf(at, 'flags', toHex(bytes.subarray(0, 1))),
+        leaf(at + 1, 'TP-MR', String(bytes[1] ?? 0)),
+        leaf(at + 2, 'TP-DA', toHex(bytes.subarray(2, addressEnd))),
+        leaf(at + addressEnd, 'TP-PID', toHex(bytes.subarray(addressEnd, addressEnd + 1))),
+        leaf(at + addressEnd + 1, 'TP-DCS', toHex(bytes.subarray(addressEnd + 1, addressEnd + 2))),
+        ...(validity === 0
+          ? []
+          : [leaf(at + addressEnd + 2, 'TP-VP', toHex(bytes.subarray(addressEnd + 2, udlAt)))]),
+        ...user,
+      ],
+    },
+  ];
+}
+
+/** Names of information elements (TS 23.040 9.2.3.24). */
+const ELEMENTS: Readonly<Record<number, string>> = {
+  [IEI.concatenated8]: 'concatenated, 8 bit reference',
+  0x04: 'application port addressing, 8 bit',
+  0x05: 'application port addressing, 16 bit',
+  [IEI.concatenated16]: 'concatenated, 16 bit reference',
+  [IEI.commandPacket]: 'secured command packet',
+  [IEI.responsePacket]: 'secured response packet',
+};
+
+/** TP-UDL and TP-UD to the end of the TPDU; undefined where the length is not that of what is there. */
+function userDataNodes(
+  bytes: Uint8Array,
+  at: number,
+  {
+    dcsAt,
+    udlAt,
+    hasHeader,
+  }: { readonly dcsAt: number; readonly udlAt: number; readonly hasHeader: boolean },
+): DescribedNode[] | undefined {
+  const length = bytes[udlAt];
+  const userAt = udlAt + 1;
+  const user = bytes.subarray(userAt);
+  // Class and coding groups with the default alphabet count septets.
+  const coding = bytes[dcsAt] ?? 0;
+  const septets = (coding & 0xc0) === 0 ? (coding & 0x0c) === 0 : (coding & 0xf4) === 0xf0;
+  const octets = length === undefined || !septets ? length : Math.ceil((length * 7) / 8);
+  if (length === undefined || octets !== user.length) return undefined;
+  const head = leaf(at + udlAt, 'TP-UDL', `${length}${septets ? ' septets' : ''}`);
+  if (!hasHeader) return [head, hexNode(at + userAt, 'TP-UD', user)];
+  return [head, ...(describePacket(user, at + userAt) ?? headedNodes(user, at + userAt))];
+}
+
+/** User data with a header of several elements, as the parts of a long message have it. */
+function headedNodes(user: Uint8Array, at: number): DescribedNode[] {
+  const bodyAt = 1 + (user[0] ?? 0);
+  let parts: UserData;
+  try {
+    parts = splitUserData(user, true);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return [fault(at, String(error.data['why'] ?? error.code)), hexNode(at, 'TP-UD', user)];
+  }
+  let from = at + 1;
+  const elements = parts.elements.map(({ id, data }): DescribedNode => {
+    const name = ELEMENTS[id] ?? `element ${toHex(Uint8Array.of(id))}`;
+    const part =
+      id === IEI.concatenated8 && data.length === 3
+        ? `part ${data[2] ?? 0} of ${data[1] ?? 0}, reference ${data[0] ?? 0} `
+        : '';
+    const node = leaf(from, name, `${part}(${toHex(data)})`);
+    from += 2 + data.length;
+    return node;
+  });
+  const whole = parts.elements.length === 1;
+  const packet =
+    parts.elements.some(({ id }) => id === IEI.commandPacket) && whole
+      ? orFault(() => commandPacket(parts.body, at + bodyAt), parts.body, at + bodyAt)
+      : undefined;
+  return [
+    { at, name: 'user data header', length: bodyAt, children: elements },
+    packet ?? hexNode(at + bodyAt, whole ? 'data' : 'data of this part', parts.body),
   ];
 }

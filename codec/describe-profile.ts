@@ -78,8 +78,9 @@ const STRUCTURES: Readonly<Record<number, string>> = {
   0x39: 'BER-TLV',
 };
 
-function descriptorText(octets: Uint8Array): string {
+/** A file descriptor in words; `shown` stands in front, the octets unless given. */
+export function descriptorText(octets: Uint8Array, shown = toHex(octets)): string {
   const structure = STRUCTURES[(octets[0] ?? 0) & 0x3f] ?? 'unknown structure';
   const record = octets.length > 2 ? `, records of ${Number.parseInt(toHex(octets.subarray(2)), 16)}` : '';
-  return `${toHex(octets)} ${structure}${record}`;
+  return `${shown} ${structure}${record}`;
 }

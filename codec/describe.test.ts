@@ -6,12 +6,17 @@ import * as fc from 'fast-check';
 import { concat, fromHex, utf8Bytes } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { encodeTlv } from './ber-tlv.ts';
-import { DESCRIBED_KINDS, type DescribedKind, describe, describeInput } from './describe.ts';
+import { DESCRIBED_KINDS, type DescribedKind, describe } from './describe.ts';
+import { describeContent } from './describe-content.ts';
 import { BoundProfilePackage, bppSegments } from './rsp/bpp.ts';
 import { RSP_OBJECTS } from './rsp/objects.ts';
 import { encodeCommandScript, encodeResponseScript } from './script.ts';
 
 const TESTDATA = new URL('../../../shared/testdata/', import.meta.url);
+
+function describeInput(content: Uint8Array): string {
+  return describeContent(content).text;
+}
 
 function lines(hex: string, as?: DescribedKind): string[] {
   return describe(fromHex(hex), as).split('\n');

@@ -1,12 +1,15 @@
 // Octets of any kind that this project meets as indented, named text: the decoder for people who debug at night.
 import { toHex } from '../base/bytes.ts';
 import { tagText } from './ber-tlv.ts';
-import { describeCommand, describeResponse } from './describe-apdu.ts';
-import { countFaults, type DescribedNode, fault, leaf, misfit, renderNodes } from './describe-node.ts';
-import { describeDeliver, describePacket } from './describe-packet.ts';
+import { commandFault, describeCommand, describeResponse } from './describe-apdu.ts';
+import { type DescribedNode, fault, hexNode, leaf, misfit, renderNodes } from './describe-node.ts';
+import { describeCbor, describeLikelyCbor } from './describe-cbor.ts';
+import { describePrivateKey } from './describe-der.ts';
+import { describeDeliver, describePacket, describeSubmit } from './describe-packet.ts';
 import { describeProfile } from './describe-profile.ts';
+import { describeFileControl } from './describe-template.ts';
+import { describeToolkit } from './describe-toolkit.ts';
 import { describeObject, describeTlvs, type Placed, placeTlvs } from './describe-table.ts';
-import { isPastedHex, parsePasted, pastedText } from './pasted.ts';
 import { RSP_OBJECTS, type RspObject } from './rsp/objects.ts';
 import { SCRIPT_TAG } from './script.ts';
 import { SubjectPublicKeyInfo, X509Certificate, X509CertificateList } from './x509-table.ts';
@@ -27,17 +30,27 @@ function describeObjects(bytes: Uint8Array, at: number, direction?: Direction): 
   return [...placed.map((one) => describeKnown(one, direction)), ...rest];
 }
 
-const requests = (bytes: Uint8Array, at: number): DescribedNode[] => describeObjects(bytes, at, 'Request');
-const responses = (bytes: Uint8Array, at: number): DescribedNode[] => describeObjects(bytes, at, 'Response');
+/** Data objects that a card is sent. */
+export function describeRequests(bytes: Uint8Array, at: number): DescribedNode[] {
+  return describeObjects(bytes, at, 'Request');
+}
+
+/** Data objects that a card answers. */
+export function describeResponses(bytes: Uint8Array, at: number): DescribedNode[] {
+  return describeObjects(bytes, at, 'Response');
+}
 
 /** One octet of tag is not much to go by: such an object may belong to no table here. */
 const AMBIGUOUS_TAG = 0xff;
+const DAMAGED_TEMPLATE = 30;
 
 function describeKnown(placed: Placed, direction: Direction | undefined): DescribedNode {
   const { tlv, at, valueAt } = placed;
   if (tlv.tag === SCRIPT_TAG.command || tlv.tag === SCRIPT_TAG.response) {
     return scriptNode(tlv.tag, tlv.value, at, valueAt);
   }
+  const key = describePrivateKey(tlv, at);
+  if (key !== undefined) return key;
   let best: DescribedNode | undefined;
   let least = Number.POSITIVE_INFINITY;
   const consider = (node: DescribedNode, handicap: number): void => {
@@ -51,8 +64,12 @@ function describeKnown(placed: Placed, direction: Direction | undefined): Descri
     const otherWay = direction !== undefined && !name.endsWith(direction);
     consider(describeObject(name, type, placed), otherWay ? 0.5 : 0);
   }
+  const template = describeFileControl(placed) ?? describeToolkit(placed);
+  if (template !== undefined) consider(template, 0);
   if (best === undefined || tlv.tag <= AMBIGUOUS_TAG) {
-    for (const node of describeTlvs(tlv.raw, at)) consider(node, 0);
+    // A damaged template is still that template.
+    const handicap = template === undefined ? 0 : DAMAGED_TEMPLATE;
+    for (const node of describeTlvs(tlv.raw, at)) consider(node, handicap);
   }
   return best ?? fault(at, 'expected a data object');
 }
@@ -63,10 +80,10 @@ function scriptNode(tag: number, value: Uint8Array, at: number, valueAt: number)
   const children = placed.flatMap((one): DescribedNode[] => {
     const { tlv } = one;
     if (tlv.tag === SCRIPT_TAG.commandApdu) {
-      return describeCommand(tlv.value, one.valueAt, requests) ?? describeTlvs(tlv.raw, one.at);
+      return describeCommand(tlv.value, one.valueAt, describeRequests) ?? describeTlvs(tlv.raw, one.at);
     }
     if (tlv.tag === SCRIPT_TAG.responseApdu) {
-      return describeResponse(tlv.value, one.valueAt, responses) ?? describeTlvs(tlv.raw, one.at);
+      return describeResponse(tlv.value, one.valueAt, describeResponses) ?? describeTlvs(tlv.raw, one.at);
     }
     if (tlv.tag === SCRIPT_TAG.numberExecuted || tlv.tag === SCRIPT_TAG.badFormat) {
       const name = tlv.tag === SCRIPT_TAG.badFormat ? 'bad format' : 'number executed';
@@ -98,31 +115,56 @@ const KINDS = {
   profile: describeProfile,
   script: describeIndefinite,
   packet: describePacket,
-  command: (bytes: Uint8Array, at: number) => describeCommand(bytes, at, requests),
-  response: (bytes: Uint8Array, at: number) => describeResponse(bytes, at, responses),
-  sms: describeDeliver,
+  command: (bytes: Uint8Array, at: number) => describeCommand(bytes, at, describeRequests),
+  response: (bytes: Uint8Array, at: number) => describeResponse(bytes, at, describeResponses),
+  sms: (bytes: Uint8Array, at: number) => describeDeliver(bytes, at) ?? describeSubmit(bytes, at),
+  cbor: (bytes: Uint8Array, at: number) => describeCbor(bytes, at),
 } as const satisfies Record<string, (bytes: Uint8Array, at: number) => DescribedNode[] | undefined>;
 
 export type DescribedKind = keyof typeof KINDS;
 
+/** What octets of a kind begin or end with. */
+const EXPECTED: Readonly<Record<DescribedKind, string>> = {
+  object: 'expected a data object',
+  profile: 'expected A0, the header element of a profile package',
+  script: 'expected AE80 or AF80, a script of indefinite length, and 0000 at its end',
+  packet: 'expected 027000, 027100, or a command packet whose CPL is the number of octets behind it',
+  command: 'expected a command APDU',
+  response: 'expected a status word, 6XXX or 9XXX, at the end',
+  sms: 'expected an SMS-DELIVER or SMS-SUBMIT with as much user data as TP-UDL says',
+  cbor: 'expected a CBOR item',
+};
+
 /** The names that `describe` takes for `as`. */
 export const DESCRIBED_KINDS = Object.keys(KINDS) as readonly DescribedKind[];
 
-function describeNodes(bytes: Uint8Array, as?: DescribedKind): DescribedNode[] {
+/** What octets are, as a tree; without `as` the kind that leaves least unexplained. Never throws. */
+export function describeNodes(bytes: Uint8Array, as?: DescribedKind): DescribedNode[] {
   if (bytes.length === 0) return [fault(0, 'no octets')];
-  if (as !== undefined) return KINDS[as](bytes, 0) ?? [fault(0, `the octets are no ${as}`)];
+  if (as !== undefined) {
+    const why = as === 'command' ? commandFault(bytes) : EXPECTED[as];
+    return KINDS[as](bytes, 0) ?? [fault(0, why), hexNode(0, 'octets', bytes, 'unknown')];
+  }
   let best: DescribedNode[] = [];
   let least = Number.POSITIVE_INFINITY;
   for (const kind of DESCRIBED_KINDS) {
-    const nodes = KINDS[kind](bytes, 0);
+    const nodes = kind === 'cbor' ? describeLikelyCbor(bytes) : KINDS[kind](bytes, 0);
     if (nodes === undefined) continue;
-    // A command of no known class or instruction is a command only because any five octets can be one.
-    const cost = misfit(nodes) + (kind === 'command' && nodes[0]?.kind === 'unknown' ? 50 : 0);
+    const cost = misfit(nodes) + doubt(kind, nodes);
     if (cost >= least) continue;
     best = nodes;
     least = cost;
   }
   return best;
+}
+
+/** What speaks against a kind that leaves nothing unexplained. */
+function doubt(kind: DescribedKind, nodes: readonly DescribedNode[]): number {
+  // A command of no known class or instruction is a command only because any five octets can be one.
+  if (kind === 'command' && nodes[0]?.kind === 'unknown') return 50;
+  // Any octets can be data before a status word.
+  if (kind === 'response' && nodes[0]?.children[0]?.name === 'data') return 1;
+  return kind === 'cbor' ? 0.5 : 0;
 }
 
 /**
@@ -132,38 +174,4 @@ function describeNodes(bytes: Uint8Array, as?: DescribedKind): DescribedNode[] {
  */
 export function describe(bytes: Uint8Array, as?: DescribedKind): string {
   return renderNodes(describeNodes(bytes, as));
-}
-
-/** What was found in some content: a list of descriptions, one a message, and their text. */
-export type DescribedContent = {
-  readonly parts: readonly (readonly DescribedNode[])[];
-  readonly text: string;
-  /** Lines of the text that say that a rule is broken. */
-  readonly faults: number;
-};
-
-/**
- * Describes what a person pasted or a file holds: hex (with spaces, colons, 0x, over several lines), base64, PEM, or the
- * octets themselves. Several lines of hex are one dump or one message a line, whichever explains more. Throws
- * `HEX_INVALID` for text that is none of these.
- */
-export function describeContent(content: Uint8Array, as?: DescribedKind): DescribedContent {
-  const text = pastedText(content);
-  if (text === undefined) return rendered([describeNodes(content, as)]);
-  const whole = describeNodes(parsePasted(text), as);
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
-  if (lines.length > 1 && lines.every(isPastedHex)) {
-    const each = lines.map((line) => describeNodes(parsePasted(line), as));
-    if (misfit(each.flat()) <= misfit(whole)) return rendered(each);
-  }
-  return rendered([whole]);
-}
-
-/** The text of `describeContent` alone. */
-export function describeInput(content: Uint8Array, as?: DescribedKind): string {
-  return describeContent(content, as).text;
-}
-
-function rendered(parts: readonly (readonly DescribedNode[])[]): DescribedContent {
-  return { parts, text: parts.map(renderNodes).join('\n\n'), faults: countFaults(parts.flat()) };
 }

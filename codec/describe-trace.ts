@@ -1,0 +1,108 @@
+// A trace in words: each exchange, chains of STORE DATA put together, and responses that GET RESPONSE fetched in parts made whole.
+import { concat, EMPTY } from '../base/bytes.ts';
+import { isAgentError } from '../base/errors.ts';
+import { channelOf, type CommandApdu, decodeCommandApdu } from './apdu.ts';
+import { describeRequests, describeResponses } from './describe.ts';
+import { commandFault, describeCommand, describeResponse } from './describe-apdu.ts';
+import { type DescribedNode, fault, hexNode, leaf } from './describe-node.ts';
+import { createStoreDataReassembler, type StoreDataReassembler } from './store-data.ts';
+import type { TraceStep } from './trace-lines.ts';
+
+const INS = { getResponse: 0xc0, storeData: 0xe2, readBinary: 0xb0, readRecord: 0xb2 } as const;
+
+/** What is known of a logical channel on the way through a trace. */
+type Channel = { readonly chain: StoreDataReassembler; held: Uint8Array; parts: number };
+
+/** One list of nodes for each exchange, ATR or line between them. */
+export function describeTrace(steps: readonly TraceStep[]): readonly (readonly DescribedNode[])[] {
+  const channels = new Map<number, Channel>();
+  const parts: DescribedNode[][] = [];
+  let last: { readonly command: CommandApdu; readonly channel: Channel } | undefined;
+  for (const step of steps) {
+    switch (step.is) {
+      case 'note':
+        parts.push([leaf(0, `line ${step.line}`, step.text)]);
+        break;
+      case 'atr':
+        channels.clear();
+        parts.push([hexNode(0, `line ${step.line}: ATR`, step.octets)]);
+        break;
+      case 'command':
+        last = opened(step.octets, channels);
+        parts.push([leaf(0, `line ${step.line}`, ''), ...commandNodes(step.octets, last)]);
+        break;
+      case 'response': {
+        const nodes = responseNodes(step.octets, last);
+        const current = parts.at(-1);
+        if (last === undefined || current === undefined)
+          parts.push([leaf(0, `line ${step.line}`, ''), ...nodes]);
+        else current.push(...nodes);
+        last = undefined;
+      }
+    }
+  }
+  return parts;
+}
+
+function opened(
+  octets: Uint8Array,
+  channels: Map<number, Channel>,
+): { readonly command: CommandApdu; readonly channel: Channel } | undefined {
+  let command: CommandApdu;
+  try {
+    command = decodeCommandApdu(octets);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return undefined;
+  }
+  const number = channelOf(command.cla);
+  let channel = channels.get(number);
+  if (channel === undefined) {
+    channel = { chain: createStoreDataReassembler(), held: EMPTY, parts: 0 };
+    channels.set(number, channel);
+  }
+  return { command, channel };
+}
+
+function commandNodes(octets: Uint8Array, last: ReturnType<typeof opened>): DescribedNode[] {
+  const nodes = describeCommand(octets, 0, describeRequests) ?? [
+    hexNode(0, 'command', octets),
+    fault(Math.min(4, octets.length), commandFault(octets)),
+  ];
+  if (last === undefined) return nodes;
+  const { command, channel } = last;
+  if (command.ins !== INS.getResponse) [channel.held, channel.parts] = [EMPTY, 0];
+  if (command.ins !== INS.storeData) {
+    if (command.ins !== INS.getResponse) channel.chain.reset();
+    return nodes;
+  }
+  const outcome = channel.chain.add(command);
+  if (outcome.is === 'refused')
+    return [...nodes, fault(0, `block ${command.p2} does not follow the one before`)];
+  if (outcome.is === 'more' || command.p2 === 0) return nodes;
+  const whole = { at: 0, name: 'whole request', length: outcome.request.length };
+  return [...nodes, { ...whole, children: describeRequests(outcome.request, 0) }];
+}
+
+function responseNodes(octets: Uint8Array, last: ReturnType<typeof opened>): DescribedNode[] {
+  const data = octets.subarray(0, Math.max(0, octets.length - 2));
+  const more = octets.length >= 2 && octets[octets.length - 2] === 0x61;
+  const channel = last?.channel;
+  const inParts = channel !== undefined && (channel.parts > 0 || (more && data.length > 0));
+  const content = last?.command.ins === INS.readBinary || last?.command.ins === INS.readRecord;
+  const plain = (bytes: Uint8Array, at: number): DescribedNode[] => [
+    hexNode(at, inParts ? 'part of the response' : 'content', bytes),
+  ];
+  const nodes = describeResponse(octets, 0, inParts || content ? plain : describeResponses) ?? [
+    hexNode(0, 'response', octets),
+    fault(Math.max(0, octets.length - 2), 'expected a status word'),
+  ];
+  if (channel === undefined || !inParts) return nodes;
+  channel.held = concat(channel.held, data);
+  channel.parts++;
+  if (more) return nodes;
+  const whole = { at: 0, name: 'whole response', length: channel.held.length };
+  const children = describeResponses(channel.held, 0);
+  [channel.held, channel.parts] = [EMPTY, 0];
+  return [...nodes, { ...whole, children }];
+}

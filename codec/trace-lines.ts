@@ -1,0 +1,94 @@
+// Traces of card traffic as people have them: lines of JSON of euicc-card and lpac, AT commands, logs of pcscd, OpenSC and pySim,
+// and hex behind arrows. What a line says, without knowing what the octets mean.
+import { concat, EMPTY, fromHex } from '../base/bytes.ts';
+
+/** What a trace holds, with the number of its line from 1. */
+export type TraceStep =
+  | { readonly is: 'command' | 'response' | 'atr'; readonly line: number; readonly octets: Uint8Array }
+  | { readonly is: 'note'; readonly line: number; readonly text: string };
+
+const HEX = '((?:[0-9A-Fa-f]{2}[\\s:]?)+)';
+const STAMP = '^(?:\\[[^\\]]*\\]|[\\d:.,T+Z-]+)?\\s*';
+
+/** The forms that name their direction, the first that fits wins. */
+const FORMS: readonly (readonly [is: 'command' | 'response' | 'atr', form: RegExp])[] = [
+  ['command', /^\s*AT\+CSIM=\d+,"([0-9A-Fa-f]+)"/i],
+  ['command', /^\s*AT\+CGLA=\d+,\d+,"([0-9A-Fa-f]+)"/i],
+  ['response', /^\s*\+(?:CSIM|CGLA):\s*\d+,"([0-9A-Fa-f]+)"/i],
+  ['command', new RegExp(`${STAMP}(?:>{1,3}|[=-]+>|→|Sending:|TX:|C:|C-APDU:?)\\s*${HEX}\\s*$`)],
+  ['response', new RegExp(`${STAMP}(?:<{1,3}|<[=-]+|←|RX:|R:|R-APDU:?)\\s*${HEX}\\s*$`)],
+  ['command', new RegExp(`\\bAPDU:\\s*${HEX}\\s*$`)],
+  ['response', new RegExp(`\\bSW:\\s*${HEX}\\s*$`)],
+  ['atr', new RegExp(`\\bATR:\\s*${HEX}\\s*$`)],
+];
+
+/** OpenSC writes the status word on a line, then dumps the data, sixteen octets and their characters a line. */
+const OPENSC_RESPONSE = /^Received \(SW1=0x([0-9A-F]{2}), SW2=0x([0-9A-F]{2})\)/i;
+const OPENSC_DUMP = /^((?:[0-9A-F]{2} ){1,16})/;
+
+/** The steps of a trace, or undefined where no line of the text is a command or response of any known form. */
+export function parseTrace(text: string): TraceStep[] | undefined {
+  const steps: TraceStep[] = [];
+  let dump: { readonly sw: Uint8Array; readonly line: number; data: Uint8Array } | undefined;
+  const endDump = (): void => {
+    if (dump !== undefined)
+      steps.push({ is: 'response', line: dump.line, octets: concat(dump.data, dump.sw) });
+    dump = undefined;
+  };
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
+    if (line.trim() === '') continue;
+    const dumped = dump === undefined ? undefined : OPENSC_DUMP.exec(line)?.[1];
+    if (dump !== undefined && dumped !== undefined) {
+      dump.data = concat(dump.data, fromHex(dumped.replaceAll(' ', '')));
+      continue;
+    }
+    endDump();
+    const received = OPENSC_RESPONSE.exec(line);
+    if (received !== null) {
+      dump = { sw: fromHex(`${received[1] ?? ''}${received[2] ?? ''}`), line: i + 1, data: EMPTY };
+      continue;
+    }
+    steps.push(...stepsOf(line, i + 1));
+  }
+  endDump();
+  return steps.some(({ is }) => is === 'command' || is === 'response') ? steps : undefined;
+}
+
+function stepsOf(line: string, number: number): TraceStep[] {
+  if (line.trimStart().startsWith('{')) {
+    const steps = jsonSteps(line, number);
+    if (steps !== undefined) return steps;
+  }
+  for (const [is, form] of FORMS) {
+    const hex = form.exec(line)?.[1]?.replaceAll(/[\s:]/g, '');
+    if (hex !== undefined && hex.length % 2 === 0) return [{ is, line: number, octets: fromHex(hex) }];
+  }
+  return [{ is: 'note', line: number, text: line.trim() }];
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Lines of the JSON front, of its trace file, and of lpac's driver; undefined for other JSON. */
+function jsonSteps(line: string, number: number): TraceStep[] | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const message = value as Json;
+  const { payload } = message;
+  const inner = typeof payload === 'object' && payload !== null ? (payload as Json) : undefined;
+  const steps: TraceStep[] = [];
+  const add = (is: 'command' | 'response' | 'atr', ...texts: readonly unknown[]): void => {
+    const hex = texts.map(String).join('');
+    if (/^(?:[0-9A-Fa-f]{2})+$/.test(hex)) steps.push({ is, line: number, octets: fromHex(hex) });
+  };
+  if (inner?.['func'] === 'transmit') add('command', inner['param']);
+  if (inner?.['ecode'] !== undefined && inner['data'] !== undefined) add('response', inner['data']);
+  if (message['atr'] !== undefined && message['atr'] !== true) add('atr', message['atr']);
+  if (message['apdu'] !== undefined) add('command', message['apdu']);
+  if (message['sw'] !== undefined) add('response', message['data'] ?? '', message['sw']);
+  return steps.length === 0 ? [{ is: 'note', line: number, text: line.trim() }] : steps;
+}
