@@ -1,7 +1,13 @@
 // What the agent asks of the eUICC: ES10 functions over STORE DATA, and command scripts played as they came.
 import { concat } from '../base/bytes.ts';
 import { AgentError, isAgentError } from '../base/errors.ts';
-import { decodeCommandApdu, encodeCommandApdu, encodeResponseApdu, SW, swText } from '../codec/apdu.ts';
+import {
+  decodeCommandApdu,
+  encodeCommandApdu,
+  encodeResponseApdu,
+  isSuccess,
+  swText,
+} from '../codec/apdu.ts';
 import type { Card, CardChannel, TransmitOptions } from '../codec/card.ts';
 import {
   AID_ISD_R,
@@ -91,8 +97,7 @@ export async function es10(
       timeoutMs: ES10_APDU_MS,
       ...options,
     });
-    if (sw !== SW.ok && sw >> 8 !== 0x91)
-      throw new AgentError('CARD_STATUS', { sw: swText(sw), command: 'STORE DATA' });
+    if (!isSuccess(sw)) throw new AgentError('CARD_STATUS', { sw: swText(sw), command: 'STORE DATA' });
     parts.push(data);
   }
   return concat(...parts);
@@ -237,9 +242,4 @@ export async function playScript(
 
 function startsWithResult(data: Uint8Array): boolean {
   return (data[0] ?? 0) * 256 + (data[1] ?? 0) === TAG_PROFILE_INSTALLATION_RESULT;
-}
-
-/** 9000, or success with a proactive command waiting (91xx), or a warning. */
-export function isSuccess(sw: number): boolean {
-  return sw === SW.ok || sw >> 8 === 0x91 || sw >> 8 === 0x62 || sw >> 8 === 0x63;
 }

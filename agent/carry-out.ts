@@ -4,7 +4,7 @@ import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Lock } from '../base/lock.ts';
 import type { Random } from '../base/random.ts';
-import { swText } from '../codec/apdu.ts';
+import { isSuccess, swText } from '../codec/apdu.ts';
 import type { Eid, Iccid } from '../codec/ids.ts';
 import { AuthenticateServerResponse } from '../codec/rsp/authenticate-server.ts';
 import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
@@ -13,7 +13,6 @@ import { encodeResponseScript } from '../codec/script.ts';
 import type { DownOf, UpMessage, UpOf } from '../codec/wire.ts';
 import {
   authenticateServer,
-  isSuccess,
   listProfiles,
   playScript,
   prepareDownload,

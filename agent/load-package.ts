@@ -1,6 +1,6 @@
 // ES10b.LoadBoundProfilePackage (SGP.22 5.7.6): a package cut into its segments, each a STORE DATA chain of its own.
 import { AgentError } from '../base/errors.ts';
-import { encodeCommandApdu, SW, swText } from '../codec/apdu.ts';
+import { encodeCommandApdu, isSuccess, swText } from '../codec/apdu.ts';
 import type { CardChannel, TransmitOptions } from '../codec/card.ts';
 import { bppSegments } from '../codec/rsp/bpp.ts';
 import { storeDataCommands } from '../codec/store-data.ts';
@@ -35,7 +35,7 @@ export async function loadBoundProfilePackage(
     done++;
     onProgress?.(done, commands.length);
     if ((data[0] ?? 0) * 256 + (data[1] ?? 0) === TAG_PROFILE_INSTALLATION_RESULT) return data;
-    if (sw !== SW.ok && sw >> 8 !== 0x91) {
+    if (!isSuccess(sw)) {
       throw new AgentError('CARD_STATUS', { sw: swText(sw), command: 'STORE DATA', number: done });
     }
   }

@@ -10,6 +10,7 @@ import {
   decodeResponseApdu,
   encodeCommandApdu,
   encodeResponseApdu,
+  isSuccess,
   SW,
   swText,
   withChannel,
@@ -128,6 +129,12 @@ describe('response APDUs', () => {
   test('without a status word are refused', () => {
     for (const hex of ['', '90']) assert.throws(() => decodeResponseApdu(fromHex(hex)), invalid);
   });
+});
+
+test('done is 9000, 91xx and 62xx; 63xx refuses', () => {
+  const done = [0x9000, 0x9110, 0x6200, 0x6282];
+  const refused = [0x6300, 0x63c2, 0x6110, 0x6982, 0x6a80, 0x6f00, 0x0000];
+  assert.deepEqual([...done, ...refused].filter(isSuccess), done);
 });
 
 describe('the class octet', () => {

@@ -130,3 +130,11 @@ export const SW = {
   technicalProblem: 0x6f00,
   macError: 0x9862,
 } as const;
+
+/**
+ * Whether a command was done: 9000, 91xx with a proactive command waiting, or 62xx, a warning that leaves things as asked for. 63xx
+ * is none: EXTERNAL AUTHENTICATE and VERIFY refuse with it (GlobalPlatform 11.1.3.2, ETSI TS 102 221 10.2.1).
+ */
+export function isSuccess(sw: number): boolean {
+  return sw === SW.ok || sw >> 8 === 0x91 || sw >> 8 === 0x62;
+}

@@ -1,7 +1,7 @@
 // The card over +CSIM (3GPP TS 27.007, 8.17): logical channels by MANAGE CHANNEL (ISO/IEC 7816-4, ETSI TS 102 221 11.1.17).
 import { concat } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
-import { encodeCommandApdu, type ResponseApdu, swText, withChannel } from '../codec/apdu.ts';
+import { encodeCommandApdu, isSuccess, type ResponseApdu, swText, withChannel } from '../codec/apdu.ts';
 import { exchangeApdu, type ExchangeRules } from './apdu-exchange.ts';
 import { csim, rawLine } from './at-commands.ts';
 import type { AtSession } from './at-session.ts';
@@ -71,9 +71,4 @@ export function createCsimWay(session: AtSession, known: Known): CardWay {
       }
     },
   };
-}
-
-/** Done: 9000, 91xx with a proactive command waiting, or a warning. */
-function isSuccess(sw: number): boolean {
-  return sw === 0x9000 || sw >> 8 === 0x91 || sw >> 8 === 0x62 || sw >> 8 === 0x63;
 }

@@ -7,6 +7,7 @@ import {
   decodeResponseApdu,
   encodeCommandApdu,
   encodeResponseApdu,
+  isSuccess,
   type ResponseApdu,
   SW,
   swText,
@@ -176,10 +177,6 @@ export const OPENING = 2;
 /** A proactive command that waits (91xx) takes the place of 9000, under which the response was protected. */
 function normal(sw: number): number {
   return sw >> 8 === 0x91 ? SW.ok : sw;
-}
-
-export function isSuccess(sw: number): boolean {
-  return normal(sw) === SW.ok || sw >> 8 === 0x62;
 }
 
 function unwrapped(host: ReturnType<typeof hostOf>, response: ResponseApdu): ResponseApdu | string {
