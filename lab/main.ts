@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // The program behind `npm start`: the main job on one machine.
-import { createWriteStream, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { constants, createWriteStream, readFileSync } from 'node:fs';
+import { access, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import { realClock } from '../base/clock.ts';
-import { errorOf } from '../base/errors.ts';
+import { AgentError, errorOf } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { runMainJob } from './main-job.ts';
@@ -24,14 +24,25 @@ function exitCodeOf(report: Report, options: LabOptions): number {
   return report.ok ? LAB_EXIT.ok : LAB_EXIT.failed;
 }
 
+/** A folder for everything that is written: a temporary one unless one was named. */
+async function openFolder(keep: string | undefined): Promise<string> {
+  if (keep === undefined) return mkdtemp(join(tmpdir(), 'euicc-lab-'));
+  const folder = resolve(keep);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    throw new AgentError('STATE_FAILED', { path: folder, why: errorOf(cause).message }, { cause });
+  }
+  return folder;
+}
+
 async function run(options: LabOptions): Promise<number> {
-  const folder =
-    options.keep === undefined ? await mkdtemp(join(tmpdir(), 'euicc-lab-')) : resolve(options.keep);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
+  const folder = await openFolder(options.keep);
   const logFile = createWriteStream(join(folder, 'lab.log'), { mode: 0o600 });
   const log = createLog({ clock: realClock, level: 'debug', out: (line) => void logFile.write(`${line}\n`) });
   try {
@@ -46,6 +57,10 @@ async function run(options: LabOptions): Promise<number> {
     });
     process.stdout.write(`${options.json ? JSON.stringify(report) : `\n${reportText(report)}`}\n`);
     return exitCodeOf(report, options);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    process.stderr.write('euicc-lab: stopped before the end\n');
+    return LAB_EXIT.stopped;
   } finally {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);

@@ -13,7 +13,7 @@ export type LabOptions = {
 };
 
 /** Documented in docs/exit-codes.md. */
-export const LAB_EXIT = { ok: 0, failed: 1, usage: 2, refused: 3 } as const;
+export const LAB_EXIT = { ok: 0, failed: 1, usage: 2, refused: 3, stopped: 130 } as const;
 
 const DEFAULT_BAUD = 115_200;
 export const DEFAULT_PROFILE_BYTES = 12_000;
@@ -58,7 +58,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     .option('--keep <dir>', 'keep state, databases, logs and recordings in this folder')
     .addHelpText(
       'after',
-      '\nExit codes: 0 card and operators agree; 1 they do not, or the run failed; 2 wrong usage; 3 the eUICC was refused.',
+      '\nExit codes: 0 card and operators agree; 1 they do not, or the run failed; 2 wrong usage; 3 the eUICC was refused; 130 stopped by a signal.',
     )
     .allowExcessArguments(false)
     .exitOverride()

@@ -21,6 +21,10 @@ const OTHER_EXITS = [
       [LAB_EXIT.failed, 'they do not agree, or the run failed'],
       [LAB_EXIT.usage, 'the command line is wrong'],
       [LAB_EXIT.refused, 'the eUICC was refused and no profile was built, as `--reject` is there to show'],
+      [
+        LAB_EXIT.stopped,
+        'stopped by SIGINT or SIGTERM; everything is closed and the temporary folder is gone',
+      ],
     ],
   },
   {
