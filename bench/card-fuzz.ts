@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { bytesUint, concat, EMPTY, fromHex, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
+import { isAgentError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
 import type { Euicc } from '../euicc/euicc.ts';
@@ -126,6 +127,8 @@ function roughSlot(
       fault(command, watch.answer(command, answer));
       return answer;
     } catch (error) {
+      // The other session's reset was cut, and its card has not come up again.
+      if (isAgentError(error, 'CARD_LOST')) throw error;
       if (!isPowerLoss(error)) fault(command, error instanceof Error ? error.stack : String(error));
       else await powerUp(command);
       throw error;

@@ -1,14 +1,20 @@
 // What terminals do with a card, with the choices left to dice: the sessions that a fuzz run damages.
-import { concat, EMPTY, fromHex, toHex, uintBytes } from '../base/bytes.ts';
+import { concat, EMPTY, fromHex, toHex, uintBytes, utf8Bytes } from '../base/bytes.ts';
+import { Secret } from '../base/log.ts';
 import { decodeResponseApdu, encodeCommandApdu, withChannel } from '../codec/apdu.ts';
 import type { CardSlot } from '../codec/card.ts';
-import { encodeIccid, parseIccid } from '../codec/ids.ts';
+import { encodeEid, encodeIccid, parseIccid } from '../codec/ids.ts';
 import { encodeTlv } from '../codec/ber-tlv.ts';
 import { RSP_OBJECTS } from '../codec/rsp/objects.ts';
+import { AddInitialEimRequest } from '../codec/rsp/sgp32-eim.ts';
+import { Eco, Psmo } from '../codec/rsp/sgp32-package.ts';
 import { createScp03Host } from '../crypto/scp03-host.ts';
 import { USIM_AID } from '../euicc/profile-samples.ts';
+import { configurationOf, createTestEim, packageRequest } from '../euicc/testing/eim.ts';
+import { TEST_EID } from '../euicc/testing/pki.ts';
 import { exchange, type IsdRChannel, isdRChannel, openIsdR } from '../euicc/testing/terminal.ts';
 import {
+  ec,
   ICCID_A,
   ICCID_B,
   install,
@@ -216,6 +222,50 @@ const envelopes: Scenario = async ({ card }, dice) => {
   await serveToolkit(card, dice);
 };
 
+const EIM_KEY = new Secret(new Uint8Array(32).fill(0x21));
+
+/** Octets of one operation of a package; the tables make the rest. */
+function operations(dice: Dice): Uint8Array {
+  const list: Uint8Array[] = [];
+  const isPsmo = below(dice, 3) > 0;
+  for (let left = below(dice, 4); left > 0; left--) {
+    if (below(dice, 3) === 0) list.push(shapeOctets(dice, isPsmo ? Psmo : Eco));
+    else if (isPsmo) {
+      const more = fromHex(pick(dice, ['', '0500']));
+      list.push(encodeTlv(pick(dice, [0xa3, 0xa3, 0xa4, 0xa5, 0xa8]), identified(dice), more));
+    } else list.push(fromHex(pick(dice, ['AB00', 'A903800178', 'AA06800178810179'])));
+  }
+  return encodeTlv(isPsmo ? 0xa0 : 0xa1, concat(...list));
+}
+
+/** An eIM of its own, whose packages are signed well, and an IPA that calls what it likes. */
+const iot: Scenario = async ({ card }, dice) => {
+  const isdR = await openIsdR(card);
+  const pair = { curve: 'P-256', privateKey: EIM_KEY, publicKey: ec.publicKeyOf('P-256', EIM_KEY) } as const;
+  const eim = { ...createTestEim(`eim ${below(dice, 3)}`, pair), counter: 0 };
+  if (below(dice, 2) === 0) await isdR.send(fromHex('BF640482020204'));
+  await isdR.send(
+    AddInitialEimRequest.encode({ eimConfigurationDataList: [configurationOf(eim, { counterValue: 0 })] }),
+  );
+  for (let left = below(dice, 8); left > 0; left--) {
+    const call = pick(dice, [0xbf58, 0xbf5a, 0xbf5b, 0xbf5c, 0xbf5d, 0xbf5e, 0xbf55, 0xbf5f]);
+    if (below(dice, 3) === 0) await isdR.send(encodeTlv(call, fromHex(pick(dice, ['', '8001FF', '800100']))));
+    else {
+      const counterValue = below(dice, 0x7f_ffff);
+      const signed = encodeTlv(
+        0x30,
+        encodeTlv(0x80, utf8Bytes(eim.eimId)),
+        encodeTlv(0x5a, encodeEid(TEST_EID)),
+        encodeTlv(0x81, uintBytes(pick(dice, [++eim.counter, eim.counter, counterValue]), 4)),
+        operations(dice),
+      );
+      await isdR.send(packageRequest(eim, {}, { signed }));
+    }
+  }
+  await isdR.send(fromHex('BF2B04A0028200'));
+  await serveToolkit(card, dice);
+};
+
 export const SCENARIOS: readonly Scenario[] = [
   files,
   files,
@@ -226,4 +276,6 @@ export const SCENARIOS: readonly Scenario[] = [
   life,
   life,
   envelopes,
+  iot,
+  iot,
 ];

@@ -11,6 +11,7 @@ import {
   profileCells,
   settingsCell,
 } from '../euicc/records.ts';
+import { iotCell, packageResultCells, rollbackCell } from '../euicc/iot/records.ts';
 import { createState, type State } from '../euicc/state.ts';
 import { openCardStore } from '../euicc/store.ts';
 import { STORE_KEY, type World } from '../euicc/testing/world.ts';
@@ -112,6 +113,14 @@ function inconsistent(state: State): string | undefined {
   if (orphan !== undefined) return `profile/${orphan} has no profile`;
   const pending = state.read(pendingSwitchCell)?.to ?? 0;
   if (pending !== 0 && !profiles.includes(pending)) return `a switch to ${pending}, which is not there`;
-  const late = state.ids(notificationCells.prefix).find((number) => Number(number) >= nextSeqNumber);
-  return late === undefined ? undefined : `notification ${late} before its number was given out`;
+  const late = [...state.ids(notificationCells.prefix), ...state.ids(packageResultCells.prefix)].find(
+    (number) => Number(number) >= nextSeqNumber,
+  );
+  if (late !== undefined) return `notification ${late} before its number was given out`;
+  const rollback = state.read(rollbackCell);
+  if (rollback !== undefined && rollback.from !== enabled)
+    return 'a rollback of a profile that is not enabled';
+  const { emergencyReturn, fallback, fallbackReturn } = state.read(iotCell);
+  if (emergencyReturn !== undefined && enabled === 0) return 'an emergency call without a profile';
+  return fallbackReturn !== 0 && enabled !== fallback ? 'a way back without a fallback' : undefined;
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fromHex, toHex } from '../../base/bytes.ts';
+import { createSeededRandom } from '../../base/random.ts';
 import { parseIccid } from '../../codec/ids.ts';
 import { EuiccResultData } from '../../codec/rsp/sgp32-package.ts';
 import {
@@ -17,6 +18,10 @@ import {
   withRefresh,
 } from '../testing/eim.ts';
 import { profileStates, signedNotifications } from '../testing/results.ts';
+import { SELECT_USIM, transcript, VERIFY_1 } from '../testing/os-card.ts';
+import { osPackage } from '../testing/os-profile.ts';
+import { openCardStore } from '../store.ts';
+import { sampleMetadata, samplePackage, STORE_KEY } from '../testing/world.ts';
 import { exchange, raw, TERMINAL_PROFILE } from '../testing/terminal.ts';
 
 const NOWHERE = parseIccid('8988211000000000035');
@@ -185,3 +190,28 @@ test('the default SM-DP+ address is set', async () => {
   assert.deepEqual((await rig.psmo(set)).results, ['BF6503800100']);
   assert.match(await rig.ask('BF3C00'), new RegExp(toHex(new TextEncoder().encode('smdp.example.org'))));
 });
+
+test('the files of a profile that is deleted while the card shows it are read until the reset, and nothing of it is written', async () => {
+  const rig = await iotRig({
+    profiles: [
+      { upp: osPackage(), metadata: sampleMetadata(A), enabled: true },
+      { upp: samplePackage(B), metadata: sampleMetadata(B), enabled: false },
+    ],
+  });
+  assert.deepEqual((await rig.psmo(enableOf(B), deleteOf(A))).results, ['830100', '850100']);
+  await transcript(
+    rig.world.card,
+    SELECT_USIM,
+    VERIFY_1,
+    ['00A4000C024F40', '9000'],
+    ['00DC010405AABBCCDDEE', '6985'],
+    ['00B2010405', '01020304059000'],
+  );
+  assert.equal(await cellsOf(rig, 'profile/16/'), 0);
+});
+
+async function cellsOf({ world: { files } }: IotRig, prefix: string): Promise<number> {
+  const random = createSeededRandom(1);
+  const store = await openCardStore({ path: 'card', key: STORE_KEY, random, files });
+  return store.names().filter((name) => name.startsWith(prefix)).length;
+}
