@@ -6,6 +6,7 @@ import { Secret } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { completeEid, type Eid, parseEid } from '../codec/ids.ts';
 import { pastedText } from '../codec/pasted.ts';
+import { acquireProcessLock } from '../config/process-lock.ts';
 import { isWithinEumRange } from '../crypto/chain.ts';
 import type { CurveName, Ec } from '../crypto/ec.ts';
 import { parseCertificate } from '../crypto/x509.ts';
@@ -52,6 +53,16 @@ type Context = { readonly ec: Ec; readonly random: Random; readonly at: number }
 
 /** Makes a card. Throws `FILE_EXISTS`, `CARD_UNMADE` where the folder does not yield the card that is wanted, and what names a wrong file. */
 export async function createCard(context: Context, options: CreateOptions): Promise<CreatedCard> {
+  // Two that make one card at a time would each write a whole one.
+  const lock = await acquireProcessLock(options.card, 'euicc-card create');
+  try {
+    return await createLocked(context, options);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function createLocked(context: Context, options: CreateOptions): Promise<CreatedCard> {
   const { ec, random } = context;
   const { card } = options;
   if (await exists(card)) throw new AgentError('FILE_EXISTS', { file: card });

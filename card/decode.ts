@@ -18,7 +18,7 @@ export async function decodeCommand(
 async function contentOf(words: readonly string[], input: AsyncIterable<unknown>): Promise<Uint8Array> {
   const [only] = words;
   if (only === '-' && words.length === 1) return readAll(input);
-  if (only !== undefined && words.length === 1 && (await isFile(only))) {
+  if (only !== undefined && words.length === 1 && (await exists(only))) {
     const content = await readBytes(only);
     if (content.length > MAX_INPUT) throw failed(only, TOO_MUCH);
     return content;
@@ -26,9 +26,10 @@ async function contentOf(words: readonly string[], input: AsyncIterable<unknown>
   return utf8Bytes(words.join(' '));
 }
 
-async function isFile(name: string): Promise<boolean> {
+/** Whether there is something of this name; what is no file to read is told when it is read. */
+async function exists(name: string): Promise<boolean> {
   return stat(name).then(
-    (found) => found.isFile() || found.isFIFO() || found.isCharacterDevice(),
+    () => true,
     () => false,
   );
 }
