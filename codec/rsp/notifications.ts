@@ -21,6 +21,7 @@ import { eidValue } from './euicc-info.ts';
 import { euiccPackageResults } from './sgp32-package.ts';
 import {
   aidType,
+  alsoBare,
   certificate,
   iccidType,
   notificationEvent,
@@ -202,19 +203,19 @@ export const ListNotificationResponse = object(
   }),
 );
 
+const searchCriteria = choice({
+  seqNumber: { tag: 0x80, type: unsigned },
+  profileManagementOperation: { tag: 0x81, type: notificationEvent },
+  euiccPackageResults: { tag: 0x82, type: nothing },
+});
+
 export const RetrieveNotificationsListRequest = object(
   0xbf2b,
-  sequence({
-    searchCriteria: {
-      tag: 0xa0,
-      type: choice({
-        seqNumber: { tag: 0x80, type: unsigned },
-        profileManagementOperation: { tag: 0x81, type: notificationEvent },
-        euiccPackageResults: { tag: 0x82, type: nothing },
-      }),
-      optional: true,
-    },
-  }),
+  alsoBare(
+    sequence({ searchCriteria: { tag: 0xa0, type: searchCriteria, optional: true } }),
+    'searchCriteria',
+    searchCriteria,
+  ),
 );
 
 /** Whole notifications, kept as they came: they travel on unchanged. */

@@ -1,7 +1,7 @@
 // eIM configuration data on the eUICC: SGP.32 2.11.1.1.1, ES10b 5.9.4 AddInitialEim, 5.9.18 GetEimConfigurationData.
 import { codes, flags, integer, text } from '../tlv-names.ts';
 import { choice, listOf, nothing, object, octets, runOf, sequence, unsigned, utf8 } from '../tlv-table.ts';
-import { implicitCertificate, implicitPublicKey, subjectKeyIdentifier } from './types.ts';
+import { alsoBare, implicitCertificate, implicitPublicKey, subjectKeyIdentifier } from './types.ts';
 
 export const eimId = text(128, 1);
 
@@ -47,15 +47,15 @@ export const EimConfigurationData = sequence({
   eSipaProprietaryProtocolInformation: { tag: 0xaa, type: octets(), optional: true },
 });
 
+const searchCriteria = choice({ eimId: { tag: 0x80, type: eimId } });
+
 export const GetEimConfigurationDataRequest = object(
   0xbf55,
-  sequence({
-    searchCriteria: {
-      tag: 0xa0,
-      type: choice({ eimId: { tag: 0x80, type: eimId } }),
-      optional: true,
-    },
-  }),
+  alsoBare(
+    sequence({ searchCriteria: { tag: 0xa0, type: searchCriteria, optional: true } }),
+    'searchCriteria',
+    searchCriteria,
+  ),
 );
 
 export const GetEimConfigurationDataResponse = object(
@@ -63,9 +63,15 @@ export const GetEimConfigurationDataResponse = object(
   sequence({ eimConfigurationDataList: { tag: 0xa0, type: listOf(0x30, EimConfigurationData) } }),
 );
 
+const eimConfigurationDataList = listOf(0x30, EimConfigurationData);
+
 export const AddInitialEimRequest = object(
   0xbf57,
-  sequence({ eimConfigurationDataList: { tag: 0xa0, type: listOf(0x30, EimConfigurationData) } }),
+  alsoBare(
+    sequence({ eimConfigurationDataList: { tag: 0xa0, type: eimConfigurationDataList } }),
+    'eimConfigurationDataList',
+    eimConfigurationDataList,
+  ),
 );
 
 const eimErrors = {

@@ -7,12 +7,14 @@ import { encodeTlv } from '../ber-tlv.ts';
 import type { Eid } from '../ids.ts';
 import { GetCertsResponse } from './euicc-info.ts';
 import { EimAcknowledgements, IpaEuiccDataResponse, ProfileDownloadTriggerResult } from './sgp32-data.ts';
-import { AddInitialEimRequest, AddInitialEimResponse } from './sgp32-eim.ts';
+import { AddInitialEimRequest, AddInitialEimResponse, GetEimConfigurationDataRequest } from './sgp32-eim.ts';
+import { RetrieveNotificationsListRequest } from './notifications.ts';
 import {
   GetEimPackageRequest,
   HandleNotificationEsipa,
   ProvideEimPackageResult,
   ProvideEimPackageResultResponse,
+  TransferEimPackageResponse,
 } from './sgp32-esipa.ts';
 import {
   EuiccPackageRequest,
@@ -237,4 +239,37 @@ test('a rollback answers with a result of its own', () => {
   const response = exact(ProfileRollbackResponse, tlv(0xbf58, '020100', result));
   equal(response.cmdResult, 'ok');
   equal(toHex(response.eUICCPackageResult ?? new Uint8Array(0)), result);
+});
+
+test('requests are read without the object around their criteria or list too', () => {
+  const criteria = exact(GetEimConfigurationDataRequest, 'BF5505A003800161');
+  deepEqual(GetEimConfigurationDataRequest.decode(fromHex('BF5503800161')), criteria);
+  const one = exact(RetrieveNotificationsListRequest, 'BF2B05A003800107');
+  deepEqual(RetrieveNotificationsListRequest.decode(fromHex('BF2B03800107')), one);
+  const results = exact(RetrieveNotificationsListRequest, 'BF2B04A0028200');
+  deepEqual(RetrieveNotificationsListRequest.decode(fromHex('BF2B028200')), results);
+  const list = exact(AddInitialEimRequest, 'BF5709A0073005800365494D');
+  deepEqual(AddInitialEimRequest.decode(fromHex('BF57073005800365494D')), list);
+});
+
+test('a device says which package it means', () => {
+  deepEqual(exact(TransferEimPackageResponse, 'BF4E0BBF6108A00380010181017F'), {
+    is: 'eimPackageErrorWithCid',
+    value: {
+      correlationId: { is: 'eimTransactionId', value: fromHex('01') },
+      eimPackageError: 'undefinedError',
+    },
+  });
+  deepEqual(exact(TransferEimPackageResponse, 'BF4E03BF6000'), {
+    is: 'eimPackageReceivedWithCid',
+    value: {},
+  });
+});
+
+test('an unsigned error of version 1.3 says why', () => {
+  const error = exact(EuiccPackageResult, 'BF5108A2068001658F010F');
+  deepEqual(error, {
+    is: 'euiccPackageErrorUnsigned',
+    value: { eimId: 'e', euiccPackageUnsignedErrorCode: 'sizeOverflow' },
+  });
 });

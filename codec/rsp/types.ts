@@ -4,7 +4,7 @@ import { AgentError } from '../../base/errors.ts';
 import { encodeTag, encodeTlv, readTlvHeader, readTlvs } from '../ber-tlv.ts';
 import { type Aid, decodeAid, decodeIccid, encodeAid, encodeIccid, type Iccid } from '../ids.ts';
 import { codes, flags, text } from '../tlv-names.ts';
-import { type AnyType, listOf, octets, sequence, type Type, utf8 } from '../tlv-table.ts';
+import { type AnyType, listOf, octets, sequence, startsWith, type Type, utf8 } from '../tlv-table.ts';
 import { SubjectPublicKeyInfo, X509Certificate, X509CertificateList } from '../x509-table.ts';
 
 /** The tag of every signature in RSP; the value is 64 octets r || s. */
@@ -139,6 +139,20 @@ export const tagList: Type<readonly number[]> = {
   },
   encode: (tags) => concat(...tags.map(encodeTag)),
 };
+
+/**
+ * Members of which the first, `name`, holds what `held` describes in an object of its own; that object may be left out by a
+ * sender, its content following at once. Never sent so.
+ */
+export function alsoBare<T extends object>(members: Type<T>, name: keyof T & string, held: AnyType): Type<T> {
+  return {
+    ...members,
+    decode(bytes) {
+      const isBare = bytes.length > 0 && startsWith(held, readTlvHeader(bytes).tag);
+      return isBare ? ({ [name]: held.decode(bytes) } as T) : members.decode(bytes);
+    },
+  };
+}
 
 /** `signed` followed by a signature's data object, as several RSP signatures cover them. */
 export function withSignature(signed: Uint8Array, signatureOctets: Uint8Array): Uint8Array {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { EuiccInfo2 } from '../../codec/rsp/euicc-info.ts';
+import { EuiccInfo2, GetCertsRequest, GetCertsResponse } from '../../codec/rsp/euicc-info.ts';
 import { GetEimConfigurationDataResponse } from '../../codec/rsp/sgp32-eim.ts';
 import { decodeProfilePackage, encodeProfilePackage } from '../../codec/saip/package.ts';
 import { AID_ISD_R, encodeAid } from '../../codec/ids.ts';
@@ -16,13 +16,15 @@ import {
   iccidObject,
   iotRig,
   P,
+  packageRequest,
+  readAnswer,
   withRefresh,
 } from '../testing/eim.ts';
-import { TEST_DP_OID } from '../testing/pki.ts';
+import { createTestPki, TEST_DP_OID } from '../testing/pki.ts';
 import { profileStates, signedNotifications } from '../testing/results.ts';
 import { SERVER_ADDRESS } from '../testing/sm-dp.ts';
 import { openIsdR, raw, selectAid, TERMINAL_PROFILE } from '../testing/terminal.ts';
-import { createWorld, install, sampleMetadata, samplePackage } from '../testing/world.ts';
+import { createWorld, ec, install, sampleMetadata, samplePackage } from '../testing/world.ts';
 
 const EXECUTE = withRefresh(0xbf5d, false);
 const RETURN = withRefresh(0xbf5e, false);
@@ -273,5 +275,45 @@ describe('an IoT eUICC says of itself', () => {
     };
     assert.equal(await fci(), 'E10480020640');
     assert.equal(await fci([]), '02E103800100');
+  });
+});
+
+describe('with two chains', () => {
+  const first = createTestPki(ec);
+  const second = createTestPki(ec, 'brainpoolP256r1', 'Other CI');
+  const cardOfBoth = {
+    pki: first,
+    ciCertificates: [first.ci.raw, second.ci.raw],
+    furtherCredentials: [
+      {
+        euiccCertificate: second.euicc.certificate,
+        eumCertificate: second.eum.certificate,
+        euiccPrivateKey: second.euicc.pair.privateKey,
+      },
+    ],
+  };
+
+  test('GetCerts answers the chain below the CI that is named, the first one without a name', async () => {
+    const isdR = await openIsdR((await createWorld(cardOfBoth)).card);
+    const certs = async (euiccCiPKId?: Uint8Array) => {
+      const request = GetCertsRequest.encode(euiccCiPKId === undefined ? {} : { euiccCiPKId });
+      return GetCertsResponse.decode(await isdR.es10(request));
+    };
+    const chain = ({ eum, euicc }: typeof first) => ({
+      is: 'certs',
+      value: { eumCertificate: eum.certificate, euiccCertificate: euicc.certificate },
+    });
+    assert.deepEqual(await certs(), chain(first));
+    assert.deepEqual(await certs(second.ciPKId), chain(second));
+    assert.deepEqual(await certs(fromHex('0102')), { is: 'getCertsError', value: 'invalidCiPKId' });
+  });
+
+  test('results are signed under the CI that the eIM has named', async () => {
+    const rig = await iotRig(cardOfBoth, { euiccCiPKId: second.ciPKId });
+    await assert.rejects(rig.psmo(), /signature/);
+    const request = packageRequest(rig.eim, { psmoList: [] });
+    const other = { ...rig.world, pki: second };
+    assert.equal(readAnswer(other, await rig.isdR.es10(request), 0).is, 'signed');
+    assert.equal(readAnswer(other, await rig.isdR.es10(request), 0).code, 4);
   });
 });
