@@ -46,13 +46,21 @@ test('the answers to SELECT show file control parameters and information by name
     '0002    82 file descriptor [5] 4221002601 linear fixed, records of 38 octets, 1 records, shareable',
     '0009    83 file identifier [2] 2F00',
   ]);
-  deepEqual(lines('6F1F8410A0000005591010FFFFFFFF8900000100A5049F6501FFE0058203020202'), [
-    '0000  6F File Control Information [31]',
+  deepEqual(lines('6F258410A0000005591010FFFFFFFF8900000100A5049F6501FFE0058203020202E10480020640'), [
+    '0000  6F File Control Information [37]',
     '0002    84 AID [16] A0000005591010FFFFFFFF8900000100',
     '0014    A5 proprietary data [4]',
     '0016      9F65 maximum length of the data field in a command [1] 255 (FF)',
     '001A    E0 ISD-R proprietary application template [5]',
     '001C      82 SGP.22 version (svn) [3] 2.2.2 (020202)',
+    '0021    E1 ISD-R proprietary application template of SGP.32 [4]',
+    '0023      80 euiccConfiguration [2] enabledProfile (0640)',
+  ]);
+  deepEqual(lines('6F0DE1048002FF80E103800100E100').slice(2), [
+    '0004      80 euiccConfiguration [2] ipaeSupported (FF80)',
+    '0008    E1 ISD-R proprietary application template of SGP.32 [3]',
+    '000A      80 euiccConfiguration [1] none (00)',
+    '000D    E1 ISD-R proprietary application template of SGP.32 [0]',
   ]);
 });
 

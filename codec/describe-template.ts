@@ -102,7 +102,17 @@ const FCI: Template = {
       0x83: { name: 'LPAe support', text: hex },
     },
   },
+  0xe1: {
+    name: 'ISD-R proprietary application template of SGP.32',
+    inside: { 0x80: { name: 'euiccConfiguration', least: 1, text: configurationText } },
+  },
 };
+
+/** A BIT STRING of two named bits, read also where its first octet is wrong. */
+function configurationText([, bits = 0]: Uint8Array): string {
+  const set = [bits & 0x80 ? ['ipaeSupported'] : [], bits & 0x40 ? ['enabledProfile'] : []].flat();
+  return set.length === 0 ? 'none' : set.join(', ');
+}
 
 const TOPS: Template = {
   0x62: { name: 'File Control Parameters', inside: FCP },
