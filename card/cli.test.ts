@@ -177,3 +177,17 @@ test('what cannot be made is refused in one line that names what is wrong', asyn
   const damaged = await run(['info', at('damaged.card'), '--key-file', at('there.card.key')]);
   assert.equal(damaged.code, 12);
 });
+
+test('of several that make one card at a time, one makes it whole', async (t) => {
+  const folder = temporaryFolder(t);
+  const [pki, card] = [join(folder, 'pki'), join(folder, 'a.card')];
+  await runWell(['issuer', pki, '--curve', 'P-256']);
+  const all = await Promise.all(
+    [1, 2, 3].map((serial) => run(['create', card, '--issuer', pki, '--serial', String(serial)])),
+  );
+  const made = all.filter(({ code }) => code === 0);
+  assert.equal(made.length, 1);
+  for (const { code, stderr } of all) assert.ok(code === 0 || code === 11 || code === 13, stderr);
+  const eid = /eUICC (\d{32})/.exec(made[0]?.stdout ?? '')?.[1] ?? 'none';
+  assert.match(await runWell(['info', card]), new RegExp(`^eid: ${eid}$`, 'm'));
+});

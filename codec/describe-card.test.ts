@@ -258,6 +258,41 @@ test('a trace shows each exchange, chains put together and responses made whole'
   ]);
 });
 
+test('answers that are no data objects are told by the command that they belong to', () => {
+  const update = content(
+    [
+      '> 80503000081011121314151617',
+      '< 611D',
+      '> 00C000001D',
+      `< 00010203040506070809300370${'AA'.repeat(8)}${'BB'.repeat(8)}9000`,
+      '> 00B000000A',
+      '< 988812010000000010F79000',
+    ].join('\n'),
+  );
+  for (const line of [
+    '000A    key version [1] 30',
+    '000C    options (i) [1] 70',
+    `000D    card challenge [8] ${'AA'.repeat(8)}`,
+    '0000    content [10] 988812010000000010F7',
+  ]) {
+    equal(update.filter((each) => each === line).length, 1, `${line}\n${update.join('\n')}`);
+  }
+});
+
+test('a message with a wrong length of its user data is described, with what is wrong', () => {
+  // Made by pySim, as its own test data has it.
+  const deliver =
+    '400881214365877FF6227052000000000302700000201506193535B00011AE733256918D050B87C94FBFE12E4DC402F262C41CF67F2F';
+  match(lines(deliver).join('\n'), /TP-UDL 3\n[^\n]*! TP-UDL says 3 octets, 37 are there\n[^]*TAR B00011/);
+  match(describe(fromHex('040B911326880736F40000AA0BE832'), 'sms'), /SMS-DELIVER|expected an SMS/);
+});
+
+test('a ciphered proof of receipt is no fault', () => {
+  const text = describe(fromHex('027100001C12B000119660EBDB81BE189B5E4389E9E7AB2BC0954F963AD869ED7C'));
+  match(text, /response packet[^]*TAR B00011/);
+  doesNotMatch(text, /!/);
+});
+
 test('traces of other programs are understood', () => {
   const command = '00A4000C023F00';
   const spaced = '00 A4 00 0C 02 3F 00';

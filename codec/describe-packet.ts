@@ -1,5 +1,5 @@
 // Secured packets and the SMS that carry them in words (ETSI TS 102 225, 3GPP TS 31.115, TS 23.040).
-import { toHex } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { type DescribedNode, fault, hexNode, leaf } from './describe-node.ts';
 import {
@@ -84,7 +84,6 @@ function commandPacket(bytes: Uint8Array, at: number): DescribedNode {
 function responsePacket(bytes: Uint8Array, at: number): DescribedNode {
   const packet = decodeResponsePacket(bytes);
   const bodyAt = at + packet.head.length;
-  const status = packet.body[6] ?? 0;
   return {
     at,
     name: 'response packet',
@@ -98,16 +97,25 @@ function responsePacket(bytes: Uint8Array, at: number): DescribedNode {
         'counter, padding counter, status, checksum, data (ciphered where the SPI asked for it)',
         packet.body,
       ),
-      {
-        at: bodyAt,
-        name: 'if not ciphered',
-        children: [
-          leaf(bodyAt + 6, 'status', porStatusName(status)),
-          ...bodyNodes(() => splitResponseBody(packet.body, packet.integrityLength), packet.body, bodyAt, 7),
-        ],
-      },
+      ...plainResponse(packet, bodyAt),
     ],
   };
+}
+
+/** What the body says unless it is ciphered; nothing where it must be, because it makes no sense. */
+function plainResponse(
+  { body, integrityLength }: ReturnType<typeof decodeResponsePacket>,
+  at: number,
+): DescribedNode[] {
+  try {
+    splitResponseBody(body, integrityLength);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return [];
+  }
+  const status = leaf(at + 6, 'status', porStatusName(body[6] ?? 0));
+  const nodes = bodyNodes(() => splitResponseBody(body, integrityLength), body, at, 7);
+  return [{ at, name: 'if not ciphered', children: [status, ...nodes] }];
 }
 
 function bodyNodes(
@@ -132,8 +140,11 @@ function bodyNodes(
   }
 }
 
-/** Describes an SMS-DELIVER TPDU (TS 23.040 9.2.2.1), or undefined where the octets are none. */
-export function describeDeliver(bytes: Uint8Array, at: number): DescribedNode[] | undefined {
+/**
+ * Describes an SMS-DELIVER TPDU (TS 23.040 9.2.2.1), or undefined where the octets are none. A TP-UDL that is not what is
+ * there speaks against one, unless `surely` or the user data holds a secured packet.
+ */
+export function describeDeliver(bytes: Uint8Array, at: number, surely = false): DescribedNode[] | undefined {
   const first = bytes[0] ?? 0xff;
   const digits = bytes[1] ?? 0xff;
   const addressEnd = 3 + Math.ceil(digits / 2);
@@ -142,6 +153,7 @@ export function describeDeliver(bytes: Uint8Array, at: number): DescribedNode[] 
     dcsAt: addressEnd + 1,
     udlAt: addressEnd + 9,
     hasHeader: (first & 0x40) !== 0,
+    surely,
   });
   if (user === undefined) return undefined;
   return [
@@ -164,15 +176,16 @@ export function describeDeliver(bytes: Uint8Array, at: number): DescribedNode[] 
 /** Octets of TP-VP by its format (TS 23.040 9.2.3.3). */
 const VALIDITY_OCTETS = [0, 7, 1, 7] as const;
 
-/** Describes an SMS-SUBMIT TPDU (TS 23.040 9.2.2.2), or undefined where the octets are none. */
-export function describeSubmit(bytes: Uint8Array, at: number): DescribedNode[] | undefined {
+/** The same for an SMS-SUBMIT TPDU (TS 23.040 9.2.2.2). */
+export function describeSubmit(bytes: Uint8Array, at: number, surely = false): DescribedNode[] | undefined {
   const first = bytes[0] ?? 0xff;
   const digits = bytes[2] ?? 0xff;
   const addressEnd = 4 + Math.ceil(digits / 2);
   if ((first & 0x03) !== 1 || digits > 20) return undefined;
   const validity = VALIDITY_OCTETS[(first >> 3) & 0x03] ?? 0;
   const udlAt = addressEnd + 2 + validity;
-  const user = userDataNodes(bytes, at, { dcsAt: addressEnd + 1, udlAt, hasHeader: (first & 0x40) !== 0 });
+  const hasHeader = (first & 0x40) !== 0;
+  const user = userDataNodes(bytes, at, { dcsAt: addressEnd + 1, udlAt, hasHeader, surely });
   if (user === undefined) return undefined;
   return [
     {
@@ -208,12 +221,14 @@ const ELEMENTS: Readonly<Record<number, string>> = {
 function userDataNodes(
   bytes: Uint8Array,
   at: number,
-  {
-    dcsAt,
-    udlAt,
-    hasHeader,
-  }: { readonly dcsAt: number; readonly udlAt: number; readonly hasHeader: boolean },
+  place: {
+    readonly dcsAt: number;
+    readonly udlAt: number;
+    readonly hasHeader: boolean;
+    readonly surely: boolean;
+  },
 ): DescribedNode[] | undefined {
+  const { dcsAt, udlAt, hasHeader, surely } = place;
   const length = bytes[udlAt];
   const userAt = udlAt + 1;
   const user = bytes.subarray(userAt);
@@ -221,8 +236,17 @@ function userDataNodes(
   const coding = bytes[dcsAt] ?? 0;
   const septets = (coding & 0xc0) === 0 ? (coding & 0x0c) === 0 : (coding & 0xf4) === 0xf0;
   const octets = length === undefined || !septets ? length : Math.ceil((length * 7) / 8);
-  if (length === undefined || octets !== user.length) return undefined;
-  const head = leaf(at + udlAt, 'TP-UDL', `${length}${septets ? ' septets' : ''}`);
+  const wrong = octets !== user.length;
+  const secured =
+    hasHeader && [UDH_COMMAND, UDH_RESPONSE].some((header) => equalBytes(header, user.subarray(0, 3)));
+  if (length === undefined || (wrong && !surely && !secured)) return undefined;
+  const said = leaf(at + udlAt, 'TP-UDL', `${length}${septets ? ' septets' : ''}`);
+  const head = wrong
+    ? {
+        ...said,
+        children: [fault(at + udlAt, `TP-UDL says ${octets ?? 0} octets, ${user.length} are there`)],
+      }
+    : said;
   if (!hasHeader) return [head, hexNode(at + userAt, 'TP-UD', user)];
   return [head, ...(describePacket(user, at + userAt) ?? headedNodes(user, at + userAt))];
 }

@@ -8,10 +8,22 @@ import { type DescribedNode, fault, hexNode, leaf } from './describe-node.ts';
 import { createStoreDataReassembler, type StoreDataReassembler } from './store-data.ts';
 import type { TraceStep } from './trace-lines.ts';
 
-const INS = { getResponse: 0xc0, storeData: 0xe2, readBinary: 0xb0, readRecord: 0xb2 } as const;
+const INS = {
+  initializeUpdate: 0x50,
+  getResponse: 0xc0,
+  storeData: 0xe2,
+  readBinary: 0xb0,
+  readRecord: 0xb2,
+} as const;
 
 /** What is known of a logical channel on the way through a trace. */
-type Channel = { readonly chain: StoreDataReassembler; held: Uint8Array; parts: number };
+type Channel = {
+  readonly chain: StoreDataReassembler;
+  held: Uint8Array;
+  parts: number;
+  /** Instruction whose response this is, also when GET RESPONSE fetches it. */
+  ins: number;
+};
 
 /** One list of nodes for each exchange, ATR or line between them. */
 export function describeTrace(steps: readonly TraceStep[]): readonly (readonly DescribedNode[])[] {
@@ -58,7 +70,7 @@ function opened(
   const number = channelOf(command.cla);
   let channel = channels.get(number);
   if (channel === undefined) {
-    channel = { chain: createStoreDataReassembler(), held: EMPTY, parts: 0 };
+    channel = { chain: createStoreDataReassembler(), held: EMPTY, parts: 0, ins: 0 };
     channels.set(number, channel);
   }
   return { command, channel };
@@ -71,7 +83,10 @@ function commandNodes(octets: Uint8Array, last: ReturnType<typeof opened>): Desc
   ];
   if (last === undefined) return nodes;
   const { command, channel } = last;
-  if (command.ins !== INS.getResponse) [channel.held, channel.parts] = [EMPTY, 0];
+  if (command.ins !== INS.getResponse) {
+    [channel.held, channel.parts] = [EMPTY, 0];
+    channel.ins = command.ins;
+  }
   if (command.ins !== INS.storeData) {
     if (command.ins !== INS.getResponse) channel.chain.reset();
     return nodes;
@@ -84,16 +99,39 @@ function commandNodes(octets: Uint8Array, last: ReturnType<typeof opened>): Desc
   return [...nodes, { ...whole, children: describeRequests(outcome.request, 0) }];
 }
 
+/** The answer to INITIALIZE UPDATE (GlobalPlatform Amendment D 7.1.1): names and octets of its fields. */
+const INITIALIZE_UPDATE = [
+  ['key diversification data', 10],
+  ['key version', 1],
+  ['secure channel protocol', 1],
+  ['options (i)', 1],
+  ['card challenge', 8],
+  ['card cryptogram', 8],
+  ['sequence counter', 3],
+] as const;
+const INITIALIZE_UPDATE_OCTETS: readonly number[] = [29, 32];
+
+function initializeUpdateNodes(data: Uint8Array, at: number): DescribedNode[] {
+  let from = 0;
+  return INITIALIZE_UPDATE.filter((_, i) => i < 6 || data.length > 29).map(([name, length]) => {
+    const node = hexNode(at + from, name, data.subarray(from, from + length));
+    from += length;
+    return node;
+  });
+}
+
 function responseNodes(octets: Uint8Array, last: ReturnType<typeof opened>): DescribedNode[] {
   const data = octets.subarray(0, Math.max(0, octets.length - 2));
   const more = octets.length >= 2 && octets[octets.length - 2] === 0x61;
   const channel = last?.channel;
   const inParts = channel !== undefined && (channel.parts > 0 || (more && data.length > 0));
-  const content = last?.command.ins === INS.readBinary || last?.command.ins === INS.readRecord;
+  const content = channel?.ins === INS.readBinary || channel?.ins === INS.readRecord;
   const plain = (bytes: Uint8Array, at: number): DescribedNode[] => [
     hexNode(at, inParts ? 'part of the response' : 'content', bytes),
   ];
-  const nodes = describeResponse(octets, 0, inParts || content ? plain : describeResponses) ?? [
+  const session = channel?.ins === INS.initializeUpdate && INITIALIZE_UPDATE_OCTETS.includes(data.length);
+  const objects = session ? initializeUpdateNodes : inParts || content ? plain : describeResponses;
+  const nodes = describeResponse(octets, 0, objects) ?? [
     hexNode(0, 'response', octets),
     fault(Math.max(0, octets.length - 2), 'expected a status word'),
   ];

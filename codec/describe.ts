@@ -143,7 +143,9 @@ export function describeNodes(bytes: Uint8Array, as?: DescribedKind): DescribedN
   if (bytes.length === 0) return [fault(0, 'no octets')];
   if (as !== undefined) {
     const why = as === 'command' ? commandFault(bytes) : EXPECTED[as];
-    return KINDS[as](bytes, 0) ?? [fault(0, why), hexNode(0, 'octets', bytes, 'unknown')];
+    const surely =
+      as === 'sms' ? (describeDeliver(bytes, 0, true) ?? describeSubmit(bytes, 0, true)) : undefined;
+    return surely ?? KINDS[as](bytes, 0) ?? [fault(0, why), hexNode(0, 'octets', bytes, 'unknown')];
   }
   let best: DescribedNode[] = [];
   let least = Number.POSITIVE_INFINITY;
