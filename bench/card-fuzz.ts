@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { bytesUint, concat, EMPTY, fromHex, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import { isAgentError } from '../base/errors.ts';
+import { createLock } from '../base/lock.ts';
 import type { Log } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
 import type { Euicc } from '../euicc/euicc.ts';
@@ -127,8 +127,6 @@ function roughSlot(
       fault(command, watch.answer(command, answer));
       return answer;
     } catch (error) {
-      // The other session's reset was cut, and its card has not come up again.
-      if (isAgentError(error, 'CARD_LOST')) throw error;
       if (!isPowerLoss(error)) fault(command, error instanceof Error ? error.stack : String(error));
       else await powerUp(command);
       throw error;
@@ -149,19 +147,21 @@ function roughSlot(
     await world.reopen();
     fault(command, await watch.store(world));
   };
+  const through = async (command: Uint8Array): Promise<Uint8Array> => {
+    if (dice.next() < chances.current.reset) await reset();
+    if (dice.next() < chances.current.cut) {
+      const tear = pick(dice, [{ keep: 0 }, { keep: 9 }, { keep: 40, zeros: 1e6 }, { keep: 1e6 }]);
+      world.files.cutAt(1 + below(dice, 3), tear);
+    }
+    while (dice.next() < chances.current.noise) await deliver(noise(dice));
+    return deliver(dice.next() < chances.current.damaged ? mutate(dice, command, SEEDS) : command);
+  };
+  const lock = createLock();
   return {
-    reset,
-    powerOff: () => world.card.powerOff(),
+    reset: () => lock.run(reset),
+    powerOff: () => lock.run(() => world.card.powerOff()),
     close: () => world.card.close(),
-    async transmit(command) {
-      if (dice.next() < chances.current.reset) await reset();
-      if (dice.next() < chances.current.cut) {
-        const tear = pick(dice, [{ keep: 0 }, { keep: 9 }, { keep: 40, zeros: 1e6 }, { keep: 1e6 }]);
-        world.files.cutAt(1 + below(dice, 3), tear);
-      }
-      while (dice.next() < chances.current.noise) await deliver(noise(dice));
-      return deliver(dice.next() < chances.current.damaged ? mutate(dice, command, SEEDS) : command);
-    },
+    transmit: (command) => lock.run(() => through(command)),
   };
 }
 
