@@ -115,6 +115,10 @@ describe('the emergency profile', () => {
     const rig = await iotRig({ a: { ecallIndication: true } });
     await rig.ask(`BF3111A00C${iccidObject(B)}8101FF`);
     assert.equal(await rig.ask(EMERGENCY_ON), result('BF5B', '05'));
+    const called = await iotRig({ a: { ecallIndication: true } });
+    await called.ask(EMERGENCY_ON);
+    await called.ask(`BF3111A00C${iccidObject(B)}8101FF`);
+    assert.equal(await called.ask(EMERGENCY_OFF), result('BF5C', '05'));
   });
 });
 
@@ -175,6 +179,19 @@ describe('immediate enabling', () => {
     await install(rig.world, rig.isdR);
     await rig.ask(`BF3111A00C${iccidObject(A)}8101FF`);
     assert.equal(await rig.ask(IMMEDIATE), result('BF5A', '05'));
+    const bound = await iotRig({
+      profiles: [
+        {
+          upp: samplePackage(P),
+          metadata: sampleMetadata(P, { profileClass: 'provisioning', profilePolicyRules: ['ppr1'] }),
+          enabled: true,
+        },
+      ],
+    });
+    await bound.psmo(configured());
+    await install(bound.world, bound.isdR);
+    assert.equal(await bound.ask(IMMEDIATE), result('BF5A', '7F'));
+    assert.equal(await enabled(bound), P);
   });
 
   test('is configured by the owner of a card without an eIM, and by no one else', async () => {
@@ -247,6 +264,13 @@ describe('a memory reset of an IoT eUICC', () => {
     assert.equal(await rig.ask('BF59028000'), result('BF59', '00'));
     assert.equal(await rig.ask(reset('0102')), 'BF6406800100820100');
     assert.equal(await rig.ask(IMMEDIATE), result('BF5A', '01'));
+  });
+
+  test('asks for a REFRESH when the enabled profile goes, and only then', async () => {
+    const rig = await iotRig();
+    await raw(rig.world.card, TERMINAL_PROFILE);
+    assert.equal((await rig.isdR.send(fromHex(reset('0780')))).sw, 0x9000);
+    assert.equal((await rig.isdR.send(fromHex(reset('0308')))).sw, 0x910b);
   });
 
   test('waits while the terminal is busy', async () => {
