@@ -92,7 +92,7 @@ export async function es10(
   options: TransmitOptions = {},
 ): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for (const command of storeDataCommands(request)) {
+  for (const command of storeDataCommands(request, channel.maxCommandData)) {
     const { data, sw } = await channel.transmit(encodeCommandApdu(command), {
       timeoutMs: ES10_APDU_MS,
       ...options,

@@ -186,6 +186,10 @@ async function install(
     context.log.write('warn', 'agent.install', 'the installation was cut short', { error: error.message });
     return afterBrokenInstallation(context, effect, manifest, options);
   }
+  if (run.profileInstallationResult === undefined && isSuccess(run.lastSw)) {
+    // All was accepted and the result is missing: some ways to a card drop what is not asked for.
+    return afterBrokenInstallation(context, effect, manifest, options);
+  }
   return report(context, effect, {
     outcome: run.profileInstallationResult === undefined ? 'failed' : 'done',
     responseScript: responseScript(run),
@@ -288,11 +292,21 @@ async function goBack(
   if (!isSuccess(run.lastSw)) return undefined;
   const found = await awaitConnectivity(
     context.probe,
-    undefined,
+    await profileToSee(context, options),
     Math.min(command.deadlineMs, context.deadlineMs),
     options,
   );
   return { run, found };
+}
+
+/** What the card itself calls enabled now; undefined while it says nothing, as some do until their reset. */
+async function profileToSee(context: CarryOutContext, options: StepOptions): Promise<Iccid | undefined> {
+  try {
+    return await enabledIccid(context, options);
+  } catch (error) {
+    if (!isAgentError(error) || error.code === 'ABORTED') throw error;
+    return undefined;
+  }
 }
 
 async function enabledIccid(context: CarryOutContext, options: StepOptions): Promise<Iccid | undefined> {

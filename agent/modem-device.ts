@@ -33,6 +33,9 @@ export async function openModemDevice(modem: Modem, onApdu: () => void): Promise
   };
 }
 
+/** Data of a short command (ISO/IEC 7816-4). */
+const MAX_SHORT_DATA = 255;
+
 function countedCard(card: Card, onApdu: () => void): Card {
   const counted = <C extends Pick<CardChannel, 'transmit'>>(channel: C): C['transmit'] => {
     return (command, options) => {
@@ -45,6 +48,9 @@ function countedCard(card: Card, onApdu: () => void): Card {
       const channel = await card.openChannel(aid, options);
       return {
         selectResponse: channel.selectResponse,
+        get maxCommandData() {
+          return channel.maxCommandData ?? MAX_SHORT_DATA;
+        },
         transmit: counted(channel),
         close: () => channel.close(),
       };

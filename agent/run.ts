@@ -13,6 +13,7 @@ import type { BrokerTls } from '../transport/broker-socket.ts';
 import { createMessageOpener, operatorKey, type OperatorKey } from '../transport/envelope.ts';
 import { openMqttLink } from '../transport/mqtt-link.ts';
 import { getEid, withIsdR } from './card-operations.ts';
+import { askedPatiently } from './asked-patiently.ts';
 import { certificateDer } from './certificate-file.ts';
 import { isRegistered } from './device.ts';
 import { createDownloads } from './downloads.ts';
@@ -60,7 +61,9 @@ export async function run(options: RunOptions): Promise<void> {
     const modem = await openConfiguredModem(options, figures);
     closers.push(() => modem.close());
     const device = await openModemDevice(modem, () => figures.countApdu());
-    const eid = await withIsdR(await device.card(), { signal }, (channel) => getEid(channel, { signal }));
+    const eid = await askedPatiently({ clock, log, signal }, async () =>
+      withIsdR(await device.card(), { signal }, (channel) => getEid(channel, { signal })),
+    );
     await keepToOneCard(config.state.dir, journal, { eid, imei: device.imei }, log);
     const link = openMqttLink({
       url: config.broker.url,

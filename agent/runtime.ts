@@ -9,6 +9,7 @@ import type { Eid } from '../codec/ids.ts';
 import { type DownMessage, type DownOf, type UpMessage, upMessages } from '../codec/wire.ts';
 import type { MessageLink } from '../transport/message-link.ts';
 import { deviceFilter, formatTopic } from '../transport/topics.ts';
+import { askedPatiently } from './asked-patiently.ts';
 import { listProfiles, startSession, withIsdR } from './card-operations.ts';
 import { answer, carryOut, type CarryOutContext, type StepOptions, stepFailure } from './carry-out.ts';
 import type { Device } from './device.ts';
@@ -46,6 +47,8 @@ export type RuntimeOptions = {
   readonly onState?: (state: State) => void;
 };
 
+/** Data of a short command (ISO/IEC 7816-4). */
+const MAX_SHORT_DATA = 255;
 const HANDLED_KEPT = 128;
 const REPEAT_FIRST_MS = 5_000;
 const REPEAT_MOST_MS = 300_000;
@@ -184,10 +187,14 @@ export async function runAgent(
       withIsdR(await device.card(step), step, async (channel) => {
         const profiles = await listProfiles(channel, step);
         const donor = profiles.find(({ enabled, profileClass }) => enabled && profileClass === 'operational');
-        return { ...(await startSession(channel, step)), donorIccid: donor?.iccid };
+        return {
+          ...(await startSession(channel, step)),
+          donorIccid: donor?.iccid,
+          maxCommandData: channel.maxCommandData,
+        };
       }),
     );
-    const { euiccChallenge, euiccInfo1, donorIccid } = made;
+    const { euiccChallenge, euiccInfo1, donorIccid, maxCommandData } = made;
     return answer(context, order, {
       is: 'activationRequest',
       kind: order.kind,
@@ -197,6 +204,7 @@ export async function runAgent(
       ...(donorIccid === undefined ? {} : { donorIccid }),
       ...(order.resumes === undefined ? {} : { resumes: order.resumes }),
       ...(options.maxBlockSize === undefined ? {} : { maxBlockSize: options.maxBlockSize }),
+      ...(maxCommandData === undefined || maxCommandData === MAX_SHORT_DATA ? {} : { maxCommandData }),
     });
   };
 
@@ -311,10 +319,12 @@ async function activate(
   cardLock: { run<T>(work: () => Promise<T>): Promise<T> },
   signal: AbortSignal,
 ): Promise<Order | undefined> {
-  const { activationMno: mno, device, random } = options;
+  const { activationMno: mno, device, random, clock, log } = options;
   if (mno === undefined || state.at !== 'idle') return undefined;
-  const profiles = await cardLock.run(async () =>
-    withIsdR(await device.card({ signal }), { signal }, (channel) => listProfiles(channel, { signal })),
+  const profiles = await askedPatiently({ clock, log, signal }, () =>
+    cardLock.run(async () =>
+      withIsdR(await device.card({ signal }), { signal }, (channel) => listProfiles(channel, { signal })),
+    ),
   );
   if (profiles.some(({ profileClass }) => profileClass === 'operational')) return undefined;
   return { mno, kind: 'provisioning', transaction: random.bytes(16) };

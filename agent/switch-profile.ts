@@ -72,10 +72,17 @@ async function attempt<T>(
 const PROBE_EVERY_MS = 1000;
 /** How long a card may take to show its new profile before the modem is made to look again. */
 const CARD_PATIENCE_MS = 15_000;
+/**
+ * How long the network may take before the modem is made to begin anew: some hold on to what belonged to the old profile
+ * until they are restarted. Twice at most, since where there is no coverage nothing helps.
+ */
+const REGISTRATION_PATIENCE_MS = 75_000;
+const REGISTRATION_REFRESHES = 2;
 
 /**
  * Waits until every layer is there, at most `withinMs` by the monotonic clock. Time is what counts, not attempts: an
- * attach may take minutes. Where the card does not show the profile, the modem is refreshed, one step further each time.
+ * attach may take minutes. Where the card does not show the profile, or no network takes it, the modem is refreshed, one step
+ * further each time.
  */
 export async function awaitConnectivity(
   probe: ConnectivityProbe,
@@ -85,16 +92,25 @@ export async function awaitConnectivity(
 ): Promise<Connectivity> {
   const { clock, device, log } = probe;
   const endsAt = clock.now() + withinMs;
-  let refreshes = 0;
-  let patience = clock.now() + CARD_PATIENCE_MS;
+  const refreshes = { card: 0, registration: 0 };
+  let [cardSince, networkSince] = [clock.now(), clock.now()];
+  const refresh = async (why: 'card' | 'registration'): Promise<void> => {
+    refreshes[why] += 1;
+    log.write('warn', 'agent.switch', 'the modem is made to look again', { missing: why, ...refreshes });
+    await attempt(probe, why, () => device.refreshCard(refreshes[why], options));
+    [cardSince, networkSince] = [clock.now(), clock.now()];
+  };
   for (;;) {
     const found = await probeConnectivity(probe, expected, options);
-    if (found.ok || clock.now() >= endsAt) return found;
-    if (found.missing === 'card' && clock.now() >= patience) {
-      refreshes += 1;
-      log.write('warn', 'agent.switch', 'the modem does not show the new profile', { refreshes });
-      await attempt(probe, 'card', () => device.refreshCard(refreshes, options));
-      patience = clock.now() + CARD_PATIENCE_MS;
+    const now = clock.now();
+    if (found.ok || now >= endsAt) return found;
+    if (found.missing === 'card') {
+      networkSince = now;
+      if (now - cardSince >= CARD_PATIENCE_MS) await refresh('card');
+    } else {
+      cardSince = now;
+      const waited = found.missing === 'registration' && now - networkSince >= REGISTRATION_PATIENCE_MS;
+      if (waited && refreshes.registration < REGISTRATION_REFRESHES) await refresh('registration');
     }
     await sleep(clock, PROBE_EVERY_MS, options);
   }

@@ -30,6 +30,8 @@ export type CardChannel = {
   transmit(command: Uint8Array, options?: TransmitOptions): Promise<ResponseApdu>;
   /** What SELECT answered: the FCI or FCP, empty when the way to the card does not show it. */
   readonly selectResponse: Uint8Array;
+  /** The most octets of data that commands on this way to the card should carry; 255 when absent. */
+  readonly maxCommandData?: number;
   close(): Promise<void>;
 };
 

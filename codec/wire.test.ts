@@ -34,6 +34,7 @@ const UP: { readonly [K in UpKind]: Extract<UpMessage, { is: K }> } = {
     donorIccid: iccid,
     resumes: octets(16),
     maxBlockSize: 4096,
+    maxCommandData: 120,
   },
   authenticateResponse: {
     is: 'authenticateResponse',

@@ -67,6 +67,8 @@ const UP = {
       resumes: { key: 15, type: cborBytes({ length: 16 }), optional: true },
       /** The largest block this device wants, in octets. */
       maxBlockSize: { key: 16, type: cborInt(256, 65_536), optional: true },
+      /** The most octets of data that a command to this card may carry, where its way there takes less than 255. */
+      maxCommandData: { key: 17, type: cborInt(32, 255), optional: true },
     },
   ],
   /** ES10b.AuthenticateServer response: status, capability (EUICCInfo2) and certificates at the same time (seed 79). */

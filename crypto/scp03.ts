@@ -130,9 +130,9 @@ function commandMac(chain: Scp03Chain, command: CommandApdu, data: Uint8Array): 
   return aesCmac(chain.session.sMac, chain.mcv, header, data);
 }
 
-/** Octets of plaintext that fit one short command at this level. */
-export function scp03MaxData(level: number, size: Scp03Size = 8): number {
-  const room = 255 - size;
+/** Octets of plaintext that fit one command of at most `maxCommandData` octets (up to 255) at this level. */
+export function scp03MaxData(level: number, size: Scp03Size = 8, maxCommandData = 255): number {
+  const room = maxCommandData - size;
   return (level & 0x02) === 0 ? room : room - (room % AES_BLOCK) - 1;
 }
 

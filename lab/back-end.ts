@@ -1,6 +1,4 @@
 // The operators of the lab: issuer, one SM-SR, two MNOs with their SM-DPs, each with a database and a broker connection of its own.
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { type Log, Secret } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -25,7 +23,7 @@ import { subscriberStore } from '../operator/smdp/subscriptions.ts';
 import { createSmSr, type SmSrService } from '../operator/smsr/smsr.ts';
 import { openStore, type Store } from '../operator/store/store.ts';
 import { createMessageSealer } from '../transport/envelope.ts';
-import { openMqttLink } from '../transport/mqtt-link.ts';
+import type { MessageLink } from '../transport/message-link.ts';
 import type { Needle } from './secret-search.ts';
 
 /** What distinguishes the two MNOs. */
@@ -60,8 +58,10 @@ export type BackEnd = {
 
 /** Builds the PKI, manufactures one eUICC and opens the roles. Secrets that are made go to `witness`. */
 export async function openBackEnd(options: {
-  readonly folder: string;
-  readonly brokerPort: number;
+  /** Where the database of each role is, as the store's URL. */
+  readonly storeUrl: (role: string) => string;
+  /** A connection of this client to the broker. */
+  readonly openLink: (clientId: string) => MessageLink;
   readonly ec: Ec;
   readonly clock: Clock;
   readonly random: Random;
@@ -71,8 +71,7 @@ export async function openBackEnd(options: {
   readonly switchDeadlineMs: number;
   readonly witness: (needle: Needle) => void;
 }): Promise<BackEnd> {
-  const { folder, ec, clock, random, log, witness } = options;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const { ec, clock, random, log, witness } = options;
   const issuing: Issuing = { ec, random, at: clock.wall() };
   const ci = createCi(issuing, { organization: 'Lab CI' });
   const eum = createEum(issuing, ci, { organization: 'Lab EUM', eidPrefix: EUM_PREFIX });
@@ -91,7 +90,7 @@ export async function openBackEnd(options: {
   };
   const stores: Store[] = [];
   const open = async (name: string): Promise<Store> => {
-    const store = await openStore({ url: `sqlite:${join(folder, `${name}.db`)}` });
+    const store = await openStore({ url: options.storeUrl(name) });
     stores.push(store);
     return store;
   };
@@ -142,13 +141,7 @@ export async function openBackEnd(options: {
       smsr: smsr.as(name),
       policy: { contracts: MNOS.map((other) => other.name), adHoc: false, deleteAfterChange: true },
       partner: (other) => partners.get(other),
-      link: openMqttLink({
-        url: `mqtt://127.0.0.1:${options.brokerPort}`,
-        clientId: `back-end-${name}`,
-        clock,
-        random,
-        log,
-      }),
+      link: options.openLink(`back-end-${name}`),
       sealer: createMessageSealer({ ec, signer }),
       signGrant: (payload) => signRightsGrant(ec, signer, payload),
       clock,

@@ -10,6 +10,7 @@ import { createNodeEc } from '../crypto/ec-node.ts';
 import { createHlr } from '../operator/mno/hlr.ts';
 import { ENDED, type Procedure } from '../operator/mno/procedure.ts';
 import { type AgentLine, type AgentProcess, startAgent } from './agent-process.ts';
+import { openMqttLink } from '../transport/mqtt-link.ts';
 import { type BackEnd, type LabMno, openBackEnd } from './back-end.ts';
 import { createBootstrap } from './bootstrap.ts';
 import { openBroker } from './broker.ts';
@@ -64,9 +65,12 @@ export async function runMainJob(options: MainJobOptions): Promise<Report> {
     const gate = await openGate({ target: broker.port, recorder });
     opened.push(() => gate.close());
     progress.step('issuer    certificates, keys and one eUICC');
+    const operators = join(folder, 'operators');
+    await mkdir(operators, { recursive: true, mode: 0o700 });
     const backEnd = await openBackEnd({
-      folder: join(folder, 'operators'),
-      brokerPort: broker.port,
+      storeUrl: (role) => `sqlite:${join(operators, `${role}.db`)}`,
+      openLink: (clientId) =>
+        openMqttLink({ url: `mqtt://127.0.0.1:${broker.port}`, clientId, clock, random, log }),
       ec,
       clock,
       random,

@@ -2,6 +2,8 @@
 import { AgentError, isAgentError, type ErrorData } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { toHex } from '../base/bytes.ts';
+import { encodeCommandApdu, isSuccess } from '../codec/apdu.ts';
+import { exchangeApdu } from './apdu-exchange.ts';
 import { rawLine } from './at-commands.ts';
 import { cmeErrorOf, type AtSession } from './at-session.ts';
 import { createCglaWay } from './card-cgla.ts';
@@ -138,8 +140,11 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
       const again = idle.get(name);
       if (again !== undefined && lessons.rank(again.way) < SUSPECT) {
         idle.delete(name);
-        open.set(again, again);
-        return { session: again, way: again.way };
+        if (await selectAnew(again, aid, how)) {
+          open.set(again, again);
+          return { session: again, way: again.way };
+        }
+        leftOpen = [...leftOpen, again];
       }
       let found = await tryWays(aid, how);
       if (found instanceof Map && (await remedy([...found.values()]))) found = await tryWays(aid, how);
@@ -158,6 +163,18 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
       for (const each of open.keys()) await close(each);
     },
   };
+}
+
+/** Selects the application on a session that was used before: what its last user left there, such as a secure channel, ends. */
+async function selectAnew(held: CardSession, aid: Uint8Array, how: SendOptions): Promise<boolean> {
+  const select = encodeCommandApdu({ cla: 0, ins: 0xa4, p1: 0x04, p2: 0x00, data: aid, le: 256 });
+  try {
+    const selected = await exchangeApdu(select, (apdu) => held.send(apdu, how), { keepLe: false });
+    return isSuccess(selected.sw);
+  } catch (error) {
+    if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER', 'CARD_LOST')) throw error;
+    return false;
+  }
 }
 
 function isUnknownCommand(error: unknown): boolean {

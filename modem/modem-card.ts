@@ -3,8 +3,8 @@ import { AgentError, isAgentError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import { createLock } from '../base/lock.ts';
 import type { Log } from '../base/log.ts';
-import { toHex } from '../base/bytes.ts';
-import type { ResponseApdu } from '../codec/apdu.ts';
+import { concat, toHex } from '../base/bytes.ts';
+import { type ResponseApdu, swText } from '../codec/apdu.ts';
 import type { Card, CardChannel, TransmitOptions } from '../codec/card.ts';
 import { exchangeApdu } from './apdu-exchange.ts';
 import type { AtSession, DeadlineClass } from './at-session.ts';
@@ -59,13 +59,18 @@ export function createModemCard(options: ModemCardOptions): ModemCard {
       let fetching = false;
       const send = (apdu: Uint8Array): Promise<ResponseApdu> => {
         fetching = apdu[1] === INS.getResponse;
-        return opened.send(apdu, sendOptions(how, Math.max(1, endsAt - clock.now())));
+        return opened.send(
+          lessons.quirks.keepLe === true ? withLe(apdu) : apdu,
+          sendOptions(how, Math.max(1, endsAt - clock.now())),
+        );
       };
       const refused = (): void => lessons.refused({ way, dataOctets, fetching });
       try {
         const response = await exchangeApdu(command, send, { keepLe: lessons.quirks.keepLe ?? false });
-        if (response.sw === LINK_ERROR) refused();
-        else lessons.passed(dataOctets);
+        if (response.sw === LINK_ERROR) {
+          throw new AgentError('CARD_LOST', { why: 'link error', sw: swText(response.sw) });
+        }
+        lessons.passed(dataOctets);
         return chain.owesResponse(response) ? await fetchWithheld(response, send, lessons) : response;
       } catch (error) {
         // What the card made of the command is unknown: nothing is repeated, and nothing may follow on this channel.
@@ -76,6 +81,9 @@ export function createModemCard(options: ModemCardOptions): ModemCard {
     };
     return {
       selectResponse: opened.selectResponse,
+      get maxCommandData() {
+        return lessons.maxCommandData;
+      },
       transmit: (command, how = {}) => lock.run(() => exchange(command, how)),
       async close() {
         if (state === 'closed') return;
@@ -132,6 +140,11 @@ function asLost(error: unknown, command: Uint8Array): unknown {
     { why: error.code, command: toHex(command.subarray(0, 4)), detail: textOf(error.data) },
     { cause: error },
   );
+}
+
+/** A command with data and nothing after it, with the Le that a path needs which drops responses otherwise. */
+function withLe(apdu: Uint8Array): Uint8Array {
+  return apdu.length > 5 && apdu.length === 5 + (apdu[4] ?? 0) ? concat(apdu, Uint8Array.of(0)) : apdu;
 }
 
 /** Some paths drop a response where the command had no Le, but the card still has it. */

@@ -158,6 +158,8 @@ export type SmSr = {
     readonly iccid: Iccid;
     /** COSE_Sign1 of the donor MNO. */
     readonly rightsGrant?: Uint8Array;
+    /** The most octets of data in one command of the script (32 to 255), for devices whose way to the card takes no more. */
+    readonly maxCommandData?: number;
   }): Promise<ScriptJob>;
   /**
    * ES3/ES5 EnableProfile, DisableProfile, DeleteProfile as a script under SCP03 (responses protected too). An MNO may

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isAgentError } from '../../base/errors.ts';
-import { createQuirks, parseQuirk, QUIRKS } from './quirks.ts';
+import { QUIRKS } from './quirk-table.ts';
+import { createQuirks, deviations, parseQuirk } from './quirks.ts';
 
 test('a setting of every kind is read', () => {
   assert.deepEqual(parseQuirk('simSleep'), { simSleep: true });
@@ -27,4 +28,13 @@ test('without settings a modem is as the standards have it', () => {
   assert.equal(standard.sessionIds, 'numbers');
   assert.deepEqual(standard.missing, []);
   assert.deepEqual(Object.keys(standard), Object.keys(QUIRKS));
+});
+
+test('every switch has settings to try, and each of them can be given on a command line', () => {
+  const tried = new Set<string>();
+  for (const { name, label, quirks } of deviations()) {
+    tried.add(name);
+    assert.deepEqual(parseQuirk(label)[name], quirks[name], label);
+  }
+  assert.deepEqual([...tried], Object.keys(QUIRKS));
 });

@@ -40,6 +40,8 @@ export type Procedure = {
   readonly rspTransaction: Uint8Array;
   readonly serverSigned1: Uint8Array;
   readonly maxBlockSize?: number;
+  /** What the device's way to its card carries in one command, where that is less than 255 octets. */
+  readonly maxCommandData?: number;
   /** Names the reservation at the SM-DP; a resumed procedure keeps it and so keeps its profile. */
   readonly orderId: string;
   readonly verdict?: Verdict;

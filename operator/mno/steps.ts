@@ -59,6 +59,7 @@ export async function activationRequest(
       orderId: resumed?.orderId ?? toHex(message.transaction),
       startedAt: clock.wall(),
       ...(message.maxBlockSize === undefined ? {} : { maxBlockSize: message.maxBlockSize }),
+      ...(message.maxCommandData === undefined ? {} : { maxCommandData: message.maxCommandData }),
     },
     send: [
       {
@@ -166,6 +167,7 @@ async function protectedTransfer(context: StepContext, procedure: Procedure): Pr
     boundProfilePackage: bound.boundProfilePackage,
     iccid: bound.iccid,
     ...(donor === undefined ? {} : { rightsGrant: donor.rightsGrant }),
+    ...(procedure.maxCommandData === undefined ? {} : { maxCommandData: procedure.maxCommandData }),
   });
   const blockSize = Math.min(DEFAULT_BLOCK_SIZE, procedure.maxBlockSize ?? DEFAULT_BLOCK_SIZE);
   return {

@@ -44,11 +44,13 @@ export type ScriptSession = {
   readonly hostChallenge: Uint8Array;
 };
 
-/** STORE DATA commands that load a bound profile package, in blocks that fit the second layer. */
-export function loadCommands(boundProfilePackage: Uint8Array): CommandApdu[] {
-  return bppSegments(boundProfilePackage).flatMap((segment) =>
-    storeDataCommands(segment, scp03MaxData(LOAD_LEVEL)),
-  );
+/**
+ * STORE DATA commands that load a bound profile package, in blocks that are at most `maxCommandData` octets when the second
+ * layer is around them.
+ */
+export function loadCommands(boundProfilePackage: Uint8Array, maxCommandData: number): CommandApdu[] {
+  const block = scp03MaxData(LOAD_LEVEL, 8, maxCommandData);
+  return bppSegments(boundProfilePackage).flatMap((segment) => storeDataCommands(segment, block));
 }
 
 /** STORE DATA commands for one ES10 request. */

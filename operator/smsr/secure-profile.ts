@@ -1,5 +1,5 @@
 // The second layer for a bound profile package (seed 66, 78): needs the verdict, other MNOs' rights and a served eUICC.
-import { equalBytes } from '../../base/bytes.ts';
+import { equalBytes, uintBytes } from '../../base/bytes.ts';
 import { AgentError } from '../../base/errors.ts';
 import { BoundProfilePackage, InitialiseSecureChannelRequest } from '../../codec/rsp/bpp.ts';
 import { sha256 } from '../../crypto/hash.ts';
@@ -16,12 +16,12 @@ type Request = Parameters<SmSr['secureProfile']>[0];
 
 export function secureProfile(context: SmSrContext, request: Request): Promise<ScriptJob> {
   const { name: owner, store } = context;
-  const { mno, eid, transactionId, boundProfilePackage, iccid } = request;
+  const { mno, eid, transactionId, boundProfilePackage, iccid, maxCommandData = 255 } = request;
   return store.transaction(async (tx) => {
     await needServedEis(tx, owner, eid);
     await needAcceptedVerdict(tx, owner, request);
     checkTransaction(boundProfilePackage, transactionId);
-    const inputHash = sha256(boundProfilePackage);
+    const inputHash = sha256(boundProfilePackage, uintBytes(maxCommandData, 1));
     const wanted = { mno, eid, purpose: 'load', iccid, transactionId, inputHash } as const;
     const prepared = await preparedScript(tx, owner, wanted);
     if (prepared !== undefined) return prepared;
@@ -30,7 +30,7 @@ export function secureProfile(context: SmSrContext, request: Request): Promise<S
     return prepareScript(context, tx, {
       ...wanted,
       level: LOAD_LEVEL,
-      commands: loadCommands(boundProfilePackage),
+      commands: loadCommands(boundProfilePackage, maxCommandData),
     });
   });
 }

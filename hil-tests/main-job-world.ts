@@ -1,0 +1,326 @@
+// The main job in one process and in virtual time: real operators, the agent's runtime and driver, a simulated modem, a virtual eUICC.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createVirtualClock, sleep, type VirtualClock } from '../base/clock.ts';
+import { AgentError, errorOf } from '../base/errors.ts';
+import { type Log, Secret, silentLog } from '../base/log.ts';
+import { createSeededRandom } from '../base/random.ts';
+import { createDownloads } from '../agent/downloads.ts';
+import type { Journal } from '../agent/journal.ts';
+import { openModemDevice } from '../agent/modem-device.ts';
+import { runAgent } from '../agent/runtime.ts';
+import type { CardSlot } from '../codec/card.ts';
+import { completeImei, type Eid } from '../codec/ids.ts';
+import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
+import { createNodeEc } from '../crypto/ec-node.ts';
+import { openEuicc } from '../euicc/euicc.ts';
+import { manufactureEuicc } from '../euicc/manufacture.ts';
+import { openCardStore } from '../euicc/store.ts';
+import { createMemoryFiles } from '../euicc/store-files.ts';
+import { openIsdR } from '../euicc/testing/terminal.ts';
+import { type BackEnd, openBackEnd } from '../lab/back-end.ts';
+import { type Bootstrap, createBootstrap } from '../lab/bootstrap.ts';
+import { createRadioWorld, type RadioWorld } from '../lab/radio-world.ts';
+import { type ByteLink, createLinkPair } from '../modem/byte-link.ts';
+import { type Modem, openModem } from '../modem/modem.ts';
+import type { ModemQuirks } from '../modem/quirks.ts';
+import { createSimModem, type SimModem, type SimModemOptions } from '../modem/sim/sim-modem.ts';
+import { createHlr } from '../operator/mno/hlr.ts';
+import { ENDED, type Procedure } from '../operator/mno/procedure.ts';
+import { createMessageOpener, operatorKey } from '../transport/envelope.ts';
+import { createMemoryBroker, type MemoryBroker } from '../transport/memory-link.ts';
+import type { MessageLink } from '../transport/message-link.ts';
+
+const IMEI = completeImei('35824005000001');
+const BOOTSTRAP_PLMN = '99970';
+const SWITCH_DEADLINE_MS = 300_000;
+const PROCEDURE_MS = 4 * 3_600_000;
+const POLL_MS = 1_000;
+
+export type MainJobWorldOptions = {
+  /** The modem's personality, switches and faults. */
+  readonly sim?: Partial<SimModemOptions>;
+  /** What the device's owner has configured for this modem. */
+  readonly quirks?: ModemQuirks;
+  readonly seed?: number;
+  readonly profileBytes?: number;
+  readonly log?: Log;
+};
+
+export type MainJobWorld = {
+  readonly clock: VirtualClock;
+  readonly eid: Eid;
+  readonly device: SimModem;
+  readonly radio: RadioWorld;
+  readonly backEnd: BackEnd;
+  /** Follows the procedure of this kind until it ends; the MNO change is asked for first. Answers how it ended. */
+  run(kind: Procedure['kind']): Promise<Procedure>;
+  /**
+   * Stops the agent and asks the eUICC itself, not through the modem: its profiles, and the first logical channel that is
+   * free, which is 1 when none was leaked.
+   */
+  stopAndAsk(): Promise<{
+    readonly profiles: Readonly<Record<string, string>>;
+    readonly freeChannel: number;
+  }>;
+  /** Notifications in the stores of both operators, `operator event`, those that are verified. */
+  notifications(): Promise<readonly string[]>;
+  close(): Promise<void>;
+};
+
+/** Manufactures the card, opens the operators and starts the agent on a modem as `sim` says. Time stands still until `run`. */
+export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promise<MainJobWorld> {
+  const clock = createVirtualClock(Date.UTC(2026, 10, 1));
+  const random = createSeededRandom(options.seed ?? 1);
+  const log = options.log ?? silentLog;
+  const ec = createNodeEc();
+  const broker = createMemoryBroker(clock);
+  const folder = await mkdtemp(join(tmpdir(), 'euicc-main-job-'));
+  const stop = new AbortController();
+  const backEnd = await openBackEnd({
+    storeUrl: () => 'sqlite::memory:',
+    openLink: (clientId) => broker.link(clientId),
+    ec,
+    clock,
+    random,
+    log,
+    profileBytes: options.profileBytes ?? 4_000,
+    switchDeadlineMs: SWITCH_DEADLINE_MS,
+    witness: () => {},
+  });
+  const { euicc, mnos } = backEnd;
+  const { eid } = euicc;
+  const bootstrap = createBootstrap({ plmn: BOOTSTRAP_PLMN, random });
+  await registerCard(backEnd, bootstrap);
+  const { card, closeCard } = await makeCard(backEnd, bootstrap, { ec, random, log });
+  const gate = createGate(broker);
+  const radio = createRadioWorld({
+    networks: [
+      {
+        plmn: BOOTSTRAP_PLMN,
+        name: bootstrap.name,
+        hlr: createHlr({ store: bootstrap.subscribers, random }),
+      },
+      ...mnos.map(({ mccMnc, spn, hlr }) => ({ plmn: mccMnc, name: spn, hlr })),
+    ],
+    onBearer: gate.setOpen,
+  });
+  const device = createSimModem({ card, radio, clock, log, imei: IMEI, ...options.sim });
+  const openLink = async (): Promise<ByteLink> => {
+    const [link, peer] = createLinkPair();
+    device.connect(peer);
+    return link;
+  };
+  let modem: Modem | undefined;
+  let failed: unknown;
+  const running = (async () => {
+    modem = await openModem({ openLink, clock, log, quirks: options.quirks ?? {} });
+    await runDevice({ backEnd, modem, link: gate.link, clock, random, log, ec, folder, signal: stop.signal });
+  })().catch((error: unknown) => (failed = error));
+
+  const procedureEnd = async (kind: Procedure['kind']): Promise<Procedure> => {
+    const mno = mnos[kind === 'provisioning' ? 0 : 1];
+    if (mno === undefined) throw new AgentError('INTERNAL', { why: 'two MNOs are needed' });
+    if (kind === 'mno-change') await mno.mno.trigger(eid, 'mno-change');
+    const until = clock.now() + PROCEDURE_MS;
+    for (;;) {
+      if (failed !== undefined) throw errorOf(failed);
+      const all = await mno.store.procedures(eid);
+      const found = all.findLast((each) => each.kind === kind && each.step !== 'superseded');
+      if (found !== undefined && ENDED.has(found.step)) return found;
+      if (clock.now() > until)
+        throw new AgentError('DEADLINE', { what: `${kind} at ${found?.step ?? 'no step'}` });
+      await sleep(clock, POLL_MS);
+    }
+  };
+  const stopAgent = async (): Promise<void> => {
+    stop.abort();
+    await clock.settle(running);
+    await clock.settle(modem?.close() ?? Promise.resolve());
+  };
+  return {
+    clock,
+    eid,
+    device,
+    radio,
+    backEnd,
+    run: (kind) => clock.settle(procedureEnd(kind), 2 * PROCEDURE_MS),
+    async stopAndAsk() {
+      await stopAgent();
+      return askCard(card);
+    },
+    async notifications() {
+      const rows = await Promise.all(
+        mnos.map(async ({ name, store }) =>
+          (await store.notifications(eid))
+            .filter(({ verified }) => verified)
+            .map(({ event }) => `${name} ${event}`),
+        ),
+      );
+      return rows.flat();
+    },
+    async close() {
+      await stopAgent();
+      await clock.settle(device.close());
+      await backEnd.close();
+      await closeCard();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function registerCard({ smsr, euicc }: BackEnd, { iccid }: Bootstrap): Promise<void> {
+  const { eid, euiccCertificate, eumCertificate, isdRKeys } = euicc;
+  return smsr.registerEis({
+    eid,
+    euiccCertificate,
+    eumCertificate,
+    isdRKeys,
+    source: 'issuer',
+    profiles: [{ iccid, mno: '', profileClass: 'provisioning', state: 'enabled' }],
+  });
+}
+
+type Tools = {
+  readonly ec: ReturnType<typeof createNodeEc>;
+  readonly random: ReturnType<typeof createSeededRandom>;
+  readonly log: Log;
+};
+
+async function makeCard(
+  { euicc }: BackEnd,
+  { upp, iccid, name }: Bootstrap,
+  { ec, random, log }: Tools,
+): Promise<{ readonly card: CardSlot; readonly closeCard: () => Promise<void> }> {
+  const store = await openCardStore({
+    path: 'card',
+    key: new Secret(random.bytes(32)),
+    random,
+    files: createMemoryFiles(),
+  });
+  await manufactureEuicc({
+    store,
+    ec,
+    personalisation: {
+      ...euicc,
+      euiccPrivateKey: euicc.euiccKey.privateKey,
+      managed: true,
+      profiles: [
+        {
+          upp,
+          metadata: {
+            iccid,
+            serviceProviderName: name,
+            profileName: 'Provisioning',
+            profileClass: 'provisioning',
+          },
+          enabled: true,
+        },
+      ],
+    },
+  });
+  return { card: await openEuicc({ store, ec, random, log }), closeCard: () => store.close() };
+}
+
+async function askCard(card: CardSlot): ReturnType<MainJobWorld['stopAndAsk']> {
+  const isdR = await openIsdR(card);
+  const list = ProfileInfoListResponse.decode(await isdR.es10(ProfileInfoListRequest.encode({})));
+  if (list.is !== 'profileInfoListOk') throw new AgentError('CARD_STATUS', { command: 'GetProfilesInfo' });
+  const profiles = list.value.map(
+    ({ iccid, profileState }) => [iccid ?? '', profileState ?? 'disabled'] as const,
+  );
+  return { profiles: Object.fromEntries(profiles), freeChannel: isdR.channel };
+}
+
+/** The device's way to the broker: without a bearer nothing goes out and what comes is lost. */
+function createGate(broker: MemoryBroker): {
+  readonly link: MessageLink;
+  readonly setOpen: (open: boolean) => void;
+} {
+  const link = broker.link('device');
+  let open = false;
+  broker.fault = (message, clientId) => (clientId === 'device' && !open ? [] : [message]);
+  const assertOpen = (): void => {
+    if (!open) throw new AgentError('BROKER_UNREACHABLE', { broker: 'memory' });
+  };
+  return {
+    setOpen: (now) => void (open = now),
+    link: {
+      ...link,
+      async publish(topic, payload, how) {
+        assertOpen();
+        await link.publish(topic, payload, how);
+      },
+      async subscribe(filter, how) {
+        const granted = link.subscribe(filter, how);
+        assertOpen();
+        await granted;
+      },
+    },
+  };
+}
+
+async function runDevice(
+  parts: Tools & {
+    readonly backEnd: BackEnd;
+    readonly modem: Modem;
+    readonly link: MessageLink;
+    readonly clock: VirtualClock;
+    readonly folder: string;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const { backEnd, modem, link, clock, random, log, ec, folder, signal } = parts;
+  const { eid } = backEnd.euicc;
+  const device = await openModemDevice(modem, () => {});
+  const downloads = createDownloads({
+    folder: join(folder, 'transfers'),
+    eid,
+    link,
+    clock,
+    random,
+    log,
+    windowBytes: 65_536,
+    blockTimeoutMs: 10_000,
+    onProgress: () => {},
+    onDone: () => {},
+  });
+  const operators = backEnd.mnos.map(({ name, certificate }) => operatorKey(name, certificate));
+  const opener = createMessageOpener({ ec, eid, operators });
+  await runAgent(
+    {
+      eid,
+      device,
+      link,
+      journal: memoryJournal(),
+      clock,
+      random,
+      log,
+      openCommand: (topic, payload) => opener.open(topic, payload),
+      takeBlock: (topic, payload) => downloads.takeBlock(topic, payload),
+      download: (order, manifest, how) => downloads.download(order, manifest, how),
+      transferStop: (told) => downloads.transferStop(told),
+      progress: () => {},
+      operatorAt: (address) => backEnd.mnos.find(({ name }) => name === address)?.name,
+      activationMno: 'mno-a',
+    },
+    { signal },
+  );
+  downloads.close();
+}
+
+function memoryJournal(): Journal {
+  let last: Uint8Array | undefined;
+  return {
+    get last() {
+      return last;
+    },
+    droppedBytes: 0,
+    async append(record) {
+      await Promise.resolve();
+      last = record;
+    },
+    close: () => Promise.resolve(),
+  };
+}
