@@ -1,4 +1,5 @@
 // Command and Response Scripting templates: the expanded remote command format (ETSI TS 102 226, 5.2.1).
+import { concat } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import { encodeTlv, readTlv, readTlvs, tagText, type Tlv } from './ber-tlv.ts';
 import { octets, unsigned } from './tlv-table.ts';
@@ -12,8 +13,14 @@ export const SCRIPT_TAG = {
   commandApdu: 0x22,
   responseApdu: 0x23,
   numberExecuted: 0x80,
+  immediateAction: 0x81,
+  errorAction: 0x82,
+  chaining: 0x83,
   badFormat: 0x90,
 } as const;
+
+/** Why a card could not read a script (table 5.12). */
+export const BAD_FORMAT = { unknownTag: 1, wrongLength: 2, lengthNotFound: 3 } as const;
 
 const COMMAND_APDU = octets({ min: 4, max: 65544 });
 const RESPONSE_APDU = octets({ min: 2, max: 65538 });
@@ -22,8 +29,12 @@ const RESPONSE_APDU = octets({ min: 2, max: 65538 });
 export type ScriptResponse = {
   readonly executed: number;
   readonly responses: readonly Uint8Array[];
-  /** Set when the card could not read the script: 1 unknown tag, 2 wrong length, 3 length not found. */
+  /** Set when the card could not read the script, as in `BAD_FORMAT`. */
   readonly badFormat?: number;
+  /** Set when an immediate action was not taken: 1, the execution could not be suspended. */
+  readonly immediateAction?: number;
+  /** Set when scripts are not chained: 1 there is no script before this one, 2 not supported, 3 not possible now. */
+  readonly chaining?: number;
 };
 
 /** A Command Scripting template with one C-APDU object for each command. */
@@ -47,31 +58,58 @@ export function decodeCommandScript(script: Uint8Array): Uint8Array[] {
   });
 }
 
-export function encodeResponseScript(response: ScriptResponse): Uint8Array {
+/** The definite form AB, or AF for a command in the indefinite form: that one does not say how many were executed. */
+export function encodeResponseScript(
+  response: ScriptResponse,
+  form: 'definite' | 'indefinite' = 'definite',
+): Uint8Array {
+  const { badFormat, chaining, executed, immediateAction, responses } = response;
+  const code = (tag: number, value: number | undefined): readonly Uint8Array[] =>
+    value === undefined ? [] : [encodeTlv(tag, Uint8Array.of(value))];
+  const objects = [
+    ...responses.map((apdu) => encodeTlv(SCRIPT_TAG.responseApdu, RESPONSE_APDU.encode(apdu))),
+    ...code(SCRIPT_TAG.immediateAction, immediateAction),
+    ...code(SCRIPT_TAG.chaining, chaining),
+    ...code(SCRIPT_TAG.badFormat, badFormat),
+  ];
+  if (form === 'indefinite') {
+    return concat(INDEFINITE_HEAD, ...objects, END_OF_CONTENTS);
+  }
   return encodeTlv(
     SCRIPT_TAG.response,
-    encodeTlv(SCRIPT_TAG.numberExecuted, unsigned.encode(response.executed)),
-    ...response.responses.map((apdu) => encodeTlv(SCRIPT_TAG.responseApdu, RESPONSE_APDU.encode(apdu))),
-    ...(response.badFormat === undefined
-      ? []
-      : [encodeTlv(SCRIPT_TAG.badFormat, Uint8Array.of(response.badFormat))]),
+    encodeTlv(SCRIPT_TAG.numberExecuted, unsigned.encode(executed)),
+    ...objects,
   );
 }
+
+const INDEFINITE_HEAD = Uint8Array.of(SCRIPT_TAG.responseIndefinite, 0x80);
+const END_OF_CONTENTS = Uint8Array.of(0, 0);
 
 /** Reads the definite (AB) and the indefinite (AF) form; unknown objects are skipped. */
 export function decodeResponseScript(script: Uint8Array): ScriptResponse {
   const responses: Uint8Array[] = [];
   let executed: number | undefined;
   let badFormat: number | undefined;
+  let immediateAction: number | undefined;
+  let chaining: number | undefined;
   for (const tlv of members(script, SCRIPT_TAG.response, SCRIPT_TAG.responseIndefinite)) {
     if (tlv.tag === SCRIPT_TAG.numberExecuted) executed = unsigned.decode(tlv.value);
     else if (tlv.tag === SCRIPT_TAG.responseApdu) responses.push(RESPONSE_APDU.decode(tlv.value));
     else if (tlv.tag === SCRIPT_TAG.badFormat) badFormat = tlv.value[0] ?? 0;
+    else if (tlv.tag === SCRIPT_TAG.immediateAction) immediateAction = tlv.value[0] ?? 0;
+    else if (tlv.tag === SCRIPT_TAG.chaining) chaining = tlv.value[0] ?? 0;
   }
+  if (script[0] === SCRIPT_TAG.responseIndefinite) executed ??= responses.length;
   if (executed === undefined) {
     throw new AgentError('TLV_MISSING', { field: 'executed', tag: tagText(SCRIPT_TAG.numberExecuted) });
   }
-  return { executed, responses, ...(badFormat === undefined ? {} : { badFormat }) };
+  return {
+    executed,
+    responses,
+    ...(badFormat === undefined ? {} : { badFormat }),
+    ...(immediateAction === undefined ? {} : { immediateAction }),
+    ...(chaining === undefined ? {} : { chaining }),
+  };
 }
 
 function members(script: Uint8Array, definite: number, indefinite: number): Tlv[] {

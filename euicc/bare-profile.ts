@@ -3,8 +3,11 @@ import { fromHex } from '../base/bytes.ts';
 import { FID_MF } from './file-system.ts';
 import type { Directory, ElementaryFile, LoadedProfile } from './profile-content.ts';
 
-/** What the card OS needs of a profile. */
-export type ProfileFiles = Pick<LoadedProfile, 'mf' | 'pinContexts' | 'puks' | 'naas' | 'akas'>;
+/** What the card needs of a profile that it presents. */
+export type ProfileFiles = Pick<
+  LoadedProfile,
+  'mf' | 'pinContexts' | 'puks' | 'naas' | 'akas' | 'securityDomains' | 'rfms' | 'applications'
+>;
 
 const FID_ARR = 0x2f06;
 const FID_DIR = 0x2f00;
@@ -47,4 +50,13 @@ const mf: Directory = {
   ],
 };
 
-export const BARE_PROFILE: ProfileFiles = { mf, pinContexts: [[]], puks: [], naas: [], akas: [] };
+export const BARE_PROFILE: ProfileFiles = {
+  mf,
+  pinContexts: [[]],
+  puks: [],
+  naas: [],
+  akas: [],
+  securityDomains: [],
+  rfms: [],
+  applications: [],
+};

@@ -3,29 +3,9 @@ import { concat, EMPTY } from '../base/bytes.ts';
 import { errorOf, isAgentError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type CommandApdu, decodeCommandApdu, encodeResponseApdu, SW, swText } from '../codec/apdu.ts';
-import { AUTHENTICATION_INSTRUCTIONS } from './os/authenticate.ts';
-import type { Card, Channel, Instruction, InstructionClass } from './os/card.ts';
-import { CAT_INSTRUCTIONS } from './os/cat-commands.ts';
-import { CHANNEL_INSTRUCTIONS } from './os/channels.ts';
-import { FILE_INSTRUCTIONS } from './os/files.ts';
-import { PIN_INSTRUCTIONS } from './os/pin-commands.ts';
-import { RECORD_INSTRUCTIONS } from './os/records.ts';
+import type { Card, Channel, InstructionClass } from './os/card.ts';
+import { INSTRUCTIONS } from './os/instructions.ts';
 import { type Reply, status, StatusWord } from './os/reply.ts';
-import { SELECT_INSTRUCTIONS } from './os/select.ts';
-import { DATA_INSTRUCTIONS } from './os/data-objects.ts';
-
-const INSTRUCTIONS: ReadonlyMap<number, Instruction> = new Map(
-  [
-    ...SELECT_INSTRUCTIONS,
-    ...CHANNEL_INSTRUCTIONS,
-    ...FILE_INSTRUCTIONS,
-    ...RECORD_INSTRUCTIONS,
-    ...DATA_INSTRUCTIONS,
-    ...PIN_INSTRUCTIONS,
-    ...AUTHENTICATION_INSTRUCTIONS,
-    ...CAT_INSTRUCTIONS,
-  ].map((instruction) => [instruction.ins, instruction]),
-);
 
 const INS_GET_RESPONSE = 0xc0;
 const SW_CHAINING = 0x6884;

@@ -20,7 +20,8 @@ import { createNotifications } from './notifications.ts';
 import { createAka } from './os/aka.ts';
 import { type Card, createChannel, type PresentedProfile } from './os/card.ts';
 import { createCat } from './os/cat.ts';
-import { createPins } from './os/pins.ts';
+import { createSmsPpDownload } from './ota/download.ts';
+import { createPins, type Pins } from './os/pins.ts';
 import { refuse } from './os/reply.ts';
 import { loadProfilePackage } from './profile-loader.ts';
 import { createProfiles } from './profiles.ts';
@@ -37,6 +38,8 @@ export type EuiccOptions = {
   readonly log?: Log;
   readonly transmission?: TransmissionOptions;
 };
+
+const TAG_SMS_PP_DOWNLOAD = 0xd1;
 
 /** A card in its socket. `close` releases the store; the card is off then. */
 export type Euicc = CardSlot & { close(): Promise<void> };
@@ -117,14 +120,15 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
   };
   const present = (): PresentedProfile => presented(state, log, profiles.enabled?.number);
   const profile = present();
+  const isdR = createIsdR(es10);
   const card: Card = {
     state,
     profile,
     present,
-    applets: [createIsdR(es10), createEcasd()],
+    applets: [isdR, createEcasd()],
     channels: new Map([[0, createChannel(0, profile.files)]]),
     cat,
-    envelopes: new Map(),
+    envelopes: new Map([[TAG_SMS_PP_DOWNLOAD, createSmsPpDownload(isdR, log)]]),
     random,
     freeMemory,
   };
@@ -139,10 +143,13 @@ function usedMemory(store: CardStore): number {
 function presented(whole: State, log: Log, number = 0): PresentedProfile {
   const content = contentOf(whole, log, number);
   const state = number === 0 ? whole : whileThere(whole, number);
+  const unverifiedPins = (): Pins => createPins(state, number, content, new Set());
   return {
+    number,
     content,
     files: createFileSystem(state, number, content),
-    pins: createPins(state, number, content, new Set()),
+    pins: unverifiedPins(),
+    unverifiedPins,
     aka: createAka(state, number, content),
   };
 }

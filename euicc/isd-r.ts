@@ -54,7 +54,13 @@ const SEQUENCE_COUNTER = 0x00c1;
 /** What one logical channel holds; the RSP session itself belongs to the card. */
 type Session = { readonly blocks: StoreDataReassembler; readonly secure: SecureChannel };
 
-export function createIsdR(es10: Es10): Applet {
+/** The ISD-R, which takes its commands over the air too. */
+export type IsdR = Applet & {
+  /** A session beside those on the channels, for commands that another secure channel has opened. */
+  remoteCommands(): { process(command: CommandApdu): Promise<Reply> };
+};
+
+export function createIsdR(es10: Es10): IsdR {
   const aid = encodeAid(AID_ISD_R);
   const sessions = new Map<number, Session>();
   let loader: BppLoader | undefined;
@@ -132,6 +138,13 @@ export function createIsdR(es10: Es10): Applet {
       return fciOf(es10, aid);
     },
     deselect: (channel) => void sessions.delete(channel),
+    remoteCommands() {
+      const session = newSession();
+      return {
+        process: async (command) =>
+          (command.cla & 0x80) === 0 ? status(SW.claNotSupported) : plain(session, command, true),
+      };
+    },
     async process(channel, command) {
       const session = sessions.get(channel) ?? newSession();
       sessions.set(channel, session);

@@ -65,6 +65,9 @@ export const keysetCells = cellFamily<Keyset | undefined>(
   undefined,
 );
 
+/** The last SCP80 counter that was accepted under a keyset of the ISD-R, by key version number. A new key begins anew. */
+export const scp80CounterCells = cellFamily<number>('scp80/', cborInt(0, 2 ** 40 - 1), 0);
+
 const settings = cborMap({
   defaultDpAddress: { key: 1, type: cborText(255) },
   /** Of the next notification. */

@@ -47,9 +47,13 @@ export type Applet = {
 
 /** The profile that the card presents until the next reset. */
 export type PresentedProfile = {
+  /** Names its cells; 0 for the files of a card without an enabled profile. */
+  readonly number: number;
   readonly content: ProfileFiles;
   readonly files: FileSystem;
   readonly pins: Pins;
+  /** The same PINs with nothing verified: what is verified over the air does not hold for the terminal. */
+  unverifiedPins(): Pins;
   readonly aka: Aka;
 };
 

@@ -9,8 +9,12 @@ const TAG_COMMAND_DETAILS = 0x01;
 const TAG_RESULT = 0x03;
 const COMPREHENSION = 0x80;
 const REFRESH = 0x01;
-/** From the UICC to the terminal. */
-const DEVICE_IDENTITIES = fromHex('82028182');
+const SEND_SHORT_MESSAGE = 0x13;
+/** From the UICC to the terminal, and to the network. */
+const TO_TERMINAL = fromHex('82028182');
+const TO_NETWORK = fromHex('82028183');
+const TAG_ADDRESS = 0x86;
+const TAG_SMS_TPDU = 0x8b;
 
 /** REFRESH modes (ETSI TS 102 223, 8.6). */
 const REFRESH_UICC_RESET = 0x04;
@@ -19,6 +23,12 @@ const REFRESH_PROFILE_STATE_CHANGE = 0x09;
 /** Facilities in a terminal profile: octet from 0, bit (ETSI TS 102 223, 5.2). */
 const CAN_REFRESH = { octet: 2, bit: 0x80 } as const;
 const CAN_CHANGE_PROFILE_STATE = { octet: 33, bit: 0x20 } as const;
+const CAN_SEND_SHORT_MESSAGE = { octet: 3, bit: 0x02 } as const;
+
+/** Short messages that wait for the terminal, of more than one answer. */
+const MAX_MESSAGES = 64;
+/** How often a terminal that cannot send a message now is asked to. */
+const MAX_ATTEMPTS = 5;
 
 /** What the terminal is asked to do: forget everything by a reset, or take notice of another profile without one. */
 type RefreshMode = 'uiccReset' | 'profileStateChange';
@@ -32,13 +42,23 @@ type OnRefreshed = (result: Exclude<TerminalResult, 'later'>) => void;
 type Proactive = {
   readonly command: Uint8Array;
   readonly details: Uint8Array;
-  readonly mode: RefreshMode;
-  readonly onResponse: OnRefreshed;
+  readonly wanted: Wanted;
+  /** As it was made of what was wanted. */
+  readonly mode?: RefreshMode;
   fetched: boolean;
 };
 
-/** A REFRESH that has not become a command yet: there is no terminal profile, or the terminal asked for a pause. */
-type Wanted = { readonly mode: RefreshMode; readonly onResponse: OnRefreshed };
+/** A command that has not become one yet: there is no terminal profile, or the terminal asked for a pause. */
+type WantedRefresh = {
+  readonly is: 'refresh';
+  readonly mode: RefreshMode;
+  readonly onResponse: OnRefreshed;
+};
+type WantedMessage = { readonly is: 'message'; readonly message: ShortMessage; readonly attempts: number };
+type Wanted = WantedRefresh | WantedMessage;
+
+/** A message for the network: SMS-SUBMIT, and the service centre (type octet and swapped digits) where not the usual one. */
+export type ShortMessage = { readonly tpdu: Uint8Array; readonly serviceCentre?: Uint8Array };
 
 /** The toolkit session. Volatile: a reset ends it. */
 export type Cat = {
@@ -54,51 +74,99 @@ export type Cat = {
    * that brings the answer. Ask `busy` before.
    */
   refresh(mode: RefreshMode, onResponse: OnRefreshed): void;
+  /** Whether so many short messages more can be kept for sending. */
+  canSend(messages: number): boolean;
+  /**
+   * Wants messages sent, before a REFRESH that nobody has fetched: a reset would lose them. A terminal that cannot send any
+   * is never asked.
+   */
+  send(messages: readonly ShortMessage[]): void;
   fetched(): void;
-  /** Takes the objects of a TERMINAL RESPONSE; undefined where they do not answer the command that was fetched. */
+  /**
+   * Takes the objects of a TERMINAL RESPONSE; undefined where they do not answer the command that was fetched. `mode` is that
+   * of a REFRESH.
+   */
   respond(
     objects: readonly ComprehensionTlv[],
-  ): { readonly result: TerminalResult; readonly mode: RefreshMode } | undefined;
+  ): { readonly result: TerminalResult; readonly mode?: RefreshMode } | undefined;
   /** The terminal is alive and idle (STATUS): a command that it could not take before is offered again. */
   poll(): void;
 };
 
 export function createCat(): Cat {
   let terminalProfile: Uint8Array | undefined;
-  let wanted: Wanted | undefined;
+  let refresh: WantedRefresh | undefined;
+  const messages: WantedMessage[] = [];
   let current: Proactive | undefined;
   let number = 0;
-  const can = ({ octet, bit }: typeof CAN_REFRESH | typeof CAN_CHANGE_PROFILE_STATE): boolean =>
+  const can = ({ octet, bit }: { readonly octet: number; readonly bit: number }): boolean =>
     ((terminalProfile?.[octet] ?? 0) & bit) !== 0;
-  const offer = (): void => {
-    if (terminalProfile === undefined || wanted === undefined || current !== undefined) return;
-    const { mode: asked, onResponse } = wanted;
-    wanted = undefined;
-    if (!can(CAN_REFRESH)) return;
-    const mode = asked === 'profileStateChange' && can(CAN_CHANGE_PROFILE_STATE) ? asked : 'uiccReset';
-    const qualifier = mode === 'uiccReset' ? REFRESH_UICC_RESET : REFRESH_PROFILE_STATE_CHANGE;
+  const make = (
+    wanted: Wanted,
+    type: number,
+    qualifier: number,
+    objects: readonly Uint8Array[],
+    mode?: RefreshMode,
+  ): void => {
     number = (number % 0xfe) + 1;
-    const details = Uint8Array.of(number, REFRESH, qualifier);
+    const details = Uint8Array.of(number, type, qualifier);
     const command = encodeTlv(
       TAG_PROACTIVE,
       encodeTlv(COMPREHENSION | TAG_COMMAND_DETAILS, details),
-      DEVICE_IDENTITIES,
+      ...objects,
     );
-    current = { command, details, mode, onResponse, fetched: false };
+    current = { command, details, wanted, fetched: false, ...(mode === undefined ? {} : { mode }) };
+  };
+  const offerMessage = (wanted: WantedMessage): void => {
+    const { tpdu, serviceCentre } = wanted.message;
+    const address = serviceCentre === undefined ? [] : [encodeTlv(TAG_ADDRESS, serviceCentre)];
+    make(wanted, SEND_SHORT_MESSAGE, 0, [TO_NETWORK, ...address, encodeTlv(TAG_SMS_TPDU, tpdu)]);
+  };
+  const offerRefresh = (wanted: WantedRefresh): void => {
+    const changes = wanted.mode === 'profileStateChange' && can(CAN_CHANGE_PROFILE_STATE);
+    const mode = changes ? wanted.mode : 'uiccReset';
+    const qualifier = mode === 'uiccReset' ? REFRESH_UICC_RESET : REFRESH_PROFILE_STATE_CHANGE;
+    make(wanted, REFRESH, qualifier, [TO_TERMINAL], mode);
+  };
+  const offer = (): void => {
+    if (terminalProfile === undefined || current !== undefined) return;
+    if (!can(CAN_SEND_SHORT_MESSAGE)) messages.length = 0;
+    const message = messages.shift();
+    if (message !== undefined) {
+      offerMessage(message);
+      return;
+    }
+    const wanted = refresh;
+    refresh = undefined;
+    if (wanted !== undefined && can(CAN_REFRESH)) offerRefresh(wanted);
+  };
+  /** What the terminal could not do now is kept for later, in its place. */
+  const postpone = (wanted: Wanted): void => {
+    if (wanted.is === 'refresh') refresh = wanted;
+    else if (wanted.attempts < MAX_ATTEMPTS) messages.unshift({ ...wanted, attempts: wanted.attempts + 1 });
   };
   return {
     get waiting() {
       return current?.fetched === false ? current.command : undefined;
     },
     get busy() {
-      return current !== undefined || wanted !== undefined;
+      return current !== undefined || refresh !== undefined || messages.length > 0;
     },
     downloadProfile(profile) {
       terminalProfile = Uint8Array.from(profile);
       offer();
     },
     refresh(mode, onResponse) {
-      wanted = { mode, onResponse };
+      refresh = { is: 'refresh', mode, onResponse };
+      offer();
+    },
+    canSend: (more) => messages.length + more <= MAX_MESSAGES,
+    send(list) {
+      if (current?.fetched === false && current.wanted.is === 'refresh') {
+        refresh = current.wanted;
+        current = undefined;
+      }
+      messages.push(...list.map((message) => ({ is: 'message' as const, message, attempts: 1 })));
       offer();
     },
     fetched() {
@@ -111,11 +179,15 @@ export function createCat(): Cat {
       if (details === undefined || !equalBytes(details, answered.details)) return undefined;
       const result = resultOf(objects);
       if (result === undefined) return undefined;
-      const { mode } = answered;
+      const { mode, wanted } = answered;
       current = undefined;
-      if (result === 'later') wanted = { mode, onResponse: answered.onResponse };
-      else answered.onResponse(result);
-      return { result, mode };
+      if (result === 'later') postpone(wanted);
+      else {
+        if (wanted.is === 'refresh') wanted.onResponse(result);
+        // Nothing more of this kind waits behind a refresh that was carried out: the next message is offered at once.
+        else offer();
+      }
+      return mode === undefined ? { result } : { result, mode };
     },
     poll: offer,
   };

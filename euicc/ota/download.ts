@@ -1,0 +1,150 @@
+// SMS-PP DOWNLOAD on the card: from the ENVELOPE to the executed commands and the proof of receipt (3GPP TS 31.111, 7.1.1; TS 31.115,
+// 4; ETSI TS 102 225; ETSI TS 102 226).
+import { concat, EMPTY, toHex } from '../../base/bytes.ts';
+import { isAgentError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { SW } from '../../codec/apdu.ts';
+import {
+  type CommandPacket,
+  decodeCommandPacket,
+  POR_STATUS,
+  porStatusName,
+  UDH_RESPONSE,
+} from '../../codec/secured-packet.ts';
+import { encodeSmsSubmit } from '../../codec/sms-tpdu.ts';
+import { IEI, packetToUserData } from '../../codec/sms-user-data.ts';
+import { sealResponse } from '../../crypto/scp80-response.ts';
+import type { IsdR } from '../isd-r.ts';
+import type { Card, EnvelopeHandler, PresentedProfile } from '../os/card.ts';
+import type { ShortMessage } from '../os/cat.ts';
+import { ok, refuse, type Reply, status } from '../os/reply.ts';
+import { applicationAt, type RemoteApplication } from './applications.ts';
+import { isAnswered, type Judged, judgePacket, type Protection } from './packets.ts';
+import { createSmsReception, type ReceivedPacket } from './reception.ts';
+import { createRemoteSession, type RemoteSession } from './remote-session.ts';
+import { runRemoteCommands, type Sessions } from './scripts.ts';
+
+/** The toolkit is busy: the messages of an earlier answer have not been sent (ETSI TS 102 223, 7.4.2.2). */
+const SW_BUSY = 0x9300;
+/** User data of a short message. A report cannot be concatenated. */
+const MAX_USER_DATA = 140;
+/** What a response packet has beside the data: header, counter, status, the longest checksum, padding of a block. */
+const RESPONSE_OCTETS = 3 + 6 + 7 + 8 + 15;
+/** The most response data that one packet brings, in short messages of its own. */
+const MAX_RESPONSE = 4000;
+const MOST_MESSAGES = 32;
+const PLAIN_8BIT = 0x04;
+
+/** The session of a script that will go on in the next one, for the same application of the same profile. */
+type Kept = { readonly tar: string; readonly profile: PresentedProfile; readonly session: RemoteSession };
+
+/** One power-on session's receiver; unfinished messages and chained scripts end with it. */
+export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
+  const reception = createSmsReception();
+  let kept: Kept | undefined;
+  let reference = 0;
+
+  const sessionsOf = (card: Card, tar: string, application: RemoteApplication): Sessions => ({
+    begin: () => createRemoteSession(card.state, application.commands()),
+    resume() {
+      const previous = kept;
+      kept = undefined;
+      return previous?.tar === tar && previous.profile === card.profile ? previous.session : undefined;
+    },
+    keep: (session) => void (kept = { tar, profile: card.profile, session }),
+  });
+
+  const submit = (card: Card, { originator, serviceCentre }: ReceivedPacket, packet: Uint8Array): void => {
+    reference = (reference + 1) & 0xff;
+    const messages = packetToUserData(packet, reference, IEI.responsePacket).map(
+      (userData): ShortMessage => ({
+        tpdu: encodeSmsSubmit({
+          // The terminal counts its messages itself.
+          reference: 0,
+          destination: originator,
+          pid: 0,
+          dcs: PLAIN_8BIT,
+          validity: EMPTY,
+          validityFormat: 'none',
+          userData,
+          rejectDuplicates: false,
+          statusReport: false,
+          replyPath: false,
+        }),
+        ...(serviceCentre === undefined ? {} : { serviceCentre }),
+      }),
+    );
+    card.cat.send(messages);
+  };
+
+  /** The response packet in the report to the message, or in messages of its own where it is asked for or does not fit. */
+  const answer = (
+    card: Card,
+    received: ReceivedPacket,
+    { spi, kid, tar }: CommandPacket,
+    outcome: { readonly status: number; readonly counter: number; readonly data: Uint8Array },
+    protection: Protection,
+  ): Reply => {
+    if (!isAnswered(spi, outcome.status)) return ok();
+    const seal = (change: Partial<typeof outcome> = {}): Uint8Array =>
+      sealResponse({ tar, ...outcome, ...change }, { spi: protection.spi, kid }, protection.keys);
+    const packet = seal();
+    if (spi.porInSubmit) {
+      submit(card, received, packet);
+      return ok();
+    }
+    if (UDH_RESPONSE.length + packet.length <= MAX_USER_DATA) return ok(concat(UDH_RESPONSE, packet));
+    submit(card, received, packet);
+    return ok(concat(UDH_RESPONSE, seal({ status: POR_STATUS.actualResponseBySmsSubmit, data: EMPTY })));
+  };
+
+  /** Executes what was judged well. The counter is stored first: whatever happens from then on, the packet is spent. */
+  const execute = async (
+    card: Card,
+    application: RemoteApplication,
+    parts: CommandPacket,
+    judged: Extract<Judged, { ok: true }>,
+  ): Promise<Uint8Array> => {
+    const { advance } = judged;
+    if (advance !== undefined) {
+      card.state.write(advance.cell, advance.to);
+      await card.state.commit();
+    }
+    const inReport = MAX_USER_DATA - RESPONSE_OCTETS;
+    const room = parts.spi.por !== 'always' || card.cat.canSend(MOST_MESSAGES) ? MAX_RESPONSE : inReport;
+    return runRemoteCommands(judged.data, sessionsOf(card, toHex(parts.tar), application), room);
+  };
+
+  return async (card, envelope) => {
+    const received = reception.receive(envelope.value);
+    if (received === undefined) return ok();
+    const parts = readPacket(received.packet);
+    if (parts.spi.porInSubmit && parts.spi.por !== 'none' && !card.cat.canSend(MOST_MESSAGES)) {
+      return status(SW_BUSY);
+    }
+    const application = applicationAt(parts.tar, card, isdR);
+    const judged = judgePacket(received.packet, parts, application, card.state);
+    log.write('debug', 'euicc.ota', 'packet', {
+      tar: toHex(parts.tar),
+      octets: received.packet.length,
+      status: porStatusName(judged.ok ? POR_STATUS.porOk : judged.status),
+    });
+    if (!judged.ok || application === undefined) {
+      const refused = judged.ok ? POR_STATUS.tarUnknown : judged.status;
+      const { counter, protection } = judged;
+      return answer(card, received, parts, { status: refused, counter, data: EMPTY }, protection);
+    }
+    const data = await execute(card, application, parts, judged);
+    const { counter, protection } = judged;
+    return answer(card, received, parts, { status: POR_STATUS.porOk, counter, data }, protection);
+  };
+}
+
+function readPacket(packet: Uint8Array): CommandPacket {
+  try {
+    return decodeCommandPacket(packet);
+  } catch (error) {
+    if (isAgentError(error)) return refuse(SW.wrongData);
+    throw error;
+  }
+}
