@@ -59,7 +59,8 @@ export function openProofOfReceipt(
   const { integrityLength } = decodeResponsePacket(packet);
   const isProtected = integrityLength === expected;
   const response = openResponse(packet, isProtected ? { spi, kid } : PLAIN, keys);
-  if (!equalBytes(response.tar, tar)) throw new AgentError('SCP80_SECURITY', { why: 'of another application' });
+  if (!equalBytes(response.tar, tar))
+    throw new AgentError('SCP80_SECURITY', { why: 'of another application' });
   const authentic = isProtected && spi.porIntegrity === 'cc';
   if (!authentic && expected > 0 && response.status === POR_STATUS.porOk)
     throw new AgentError('SCP80_SECURITY', { why: 'not the security that was asked for' });

@@ -51,6 +51,7 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
       kept = undefined;
       return previous?.tar === tar && previous.profile === card.profile ? previous.session : undefined;
     },
+    end: () => void (kept = undefined),
     keep: (session) => void (kept = { tar, profile: card.profile, session }),
   });
 

@@ -53,11 +53,10 @@ export function judgePacket(
     return refused(POR_STATUS.insufficientSecurityLevel);
   }
   const keyset = keysetOf(parts, application);
-  if (keyset === undefined || !isAnswerable(parts, keyset.keys)) {
-    return refused(POR_STATUS.unidentifiedSecurityError);
-  }
+  if (keyset === undefined) return refused(POR_STATUS.unidentifiedSecurityError);
   const opened = openCommand(packet, keyset.keys);
   if (!opened.ok) return refused(opened.status);
+  if (!isAnswerable(parts, keyset.keys)) return refused(POR_STATUS.unidentifiedSecurityError);
   const { counter, data } = opened.command;
   const protection = { spi, keys: keyset.keys };
   if (keyset.counter === undefined) {

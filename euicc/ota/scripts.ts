@@ -14,8 +14,10 @@ import { goesOn, type RemoteSession, SW_TRUNCATED } from './remote-session.ts';
 /** The session for a script: a new one, or that of the script before it where both say that they are chained. */
 export type Sessions = {
   begin(): RemoteSession;
-  /** The session that a chained script left, once. */
+  /** The session that a chained script left for this one; it is not there again. */
   resume(): RemoteSession | undefined;
+  /** The script that comes is not chained to one before it. */
+  end(): void;
   keep(session: RemoteSession): void;
 };
 
@@ -30,6 +32,7 @@ export function runRemoteCommands(data: Uint8Array, sessions: Sessions, room: nu
 }
 
 async function runCompact(data: Uint8Array, sessions: Sessions, room: number): Promise<Uint8Array> {
+  sessions.end();
   const session = sessions.begin();
   let last = { executed: 0, sw: 0x9000, data: EMPTY };
   for (const [index, apdu] of splitCompactCommands(data).entries()) {

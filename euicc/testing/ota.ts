@@ -1,12 +1,21 @@
 // An operator's over-the-air side for tests: a profile with keysets and remote applications, and packets sent to a card.
 import { concat, fromHex, toHex } from '../../base/bytes.ts';
 import { Secret } from '../../base/log.ts';
-import { type CommandApdu, decodeResponseApdu, encodeCommandApdu, type ResponseApdu } from '../../codec/apdu.ts';
+import {
+  type CommandApdu,
+  decodeResponseApdu,
+  encodeCommandApdu,
+  type ResponseApdu,
+} from '../../codec/apdu.ts';
 import type { CardSlot } from '../../codec/card.ts';
-import { encodeAid } from '../../codec/ids.ts';
 import { decodeProfilePackage, encodeProfilePackage, type ProfileElement } from '../../codec/saip/package.ts';
-import { decodeSpi, encodeSpi, type Spi } from '../../codec/secured-packet.ts';
+import { decodeSpi, type Spi } from '../../codec/secured-packet.ts';
+import { decodeSmsSubmit } from '../../codec/sms-tpdu.ts';
+import { createMessageAssembler, joinUserData } from '../../codec/sms-user-data.ts';
+import { findTlv, readTlv, readTlvs } from '../../codec/ber-tlv.ts';
 import { packetEnvelopes } from '../../codec/sms-envelope.ts';
+import { encodeCommandScript } from '../../codec/script.ts';
+import { storeDataCommands } from '../../codec/store-data.ts';
 import type { Scp80Key } from '../../crypto/scp80.ts';
 import {
   openProofOfReceipt,
@@ -18,10 +27,11 @@ import {
 import { mandated, USIM_AID } from '../profile-samples.ts';
 import { osPackage } from './os-profile.ts';
 import { exchange } from './terminal.ts';
-import { createWorld, ICCID_A, ISD_R_KEYS, sampleMetadata, type World } from './world.ts';
+import { createTestPki } from './pki.ts';
+import { createWorld, ec, ICCID_A, ISD_R_KEYS, sampleMetadata, type World } from './world.ts';
 
 const MNO_SD = fromHex('A000000151000000');
-export const OTHER_SD = fromHex('A00000015100000A');
+const OTHER_SD = fromHex('A00000015100000A');
 
 const key = (algorithm: Scp80Key['algorithm'], octets: number, from: number): Scp80Key => ({
   algorithm,
@@ -149,8 +159,8 @@ export function otaPackage(): Uint8Array {
 
 const profiles = [{ upp: otaPackage(), metadata: sampleMetadata(ICCID_A), enabled: true }];
 
-export function otaWorld(): Promise<World> {
-  return createWorld({ profiles, isdRKeys: { ...ISD_R_KEYS, kvn: 1 }, managed: true });
+export function otaWorld(pki = createTestPki(ec)): Promise<World> {
+  return createWorld({ pki, profiles, isdRKeys: { ...ISD_R_KEYS, kvn: 1 }, managed: true });
 }
 
 export const SENDER = { originator: { type: 0x91, digits: '4915112345678' } } as const;
@@ -161,20 +171,30 @@ export function spiOf(hex: string): Spi {
   return decodeSpi(first, second);
 }
 
-export const spiHex = (spi: Spi): string => toHex(encodeSpi(spi));
-
 /** The operator's target, or the ISD-R's under its own keys. */
 export function targetOf(tar: Uint8Array, change: Partial<Scp80Target> = {}): Scp80Target {
   const aes = (secret: Secret<Uint8Array>): Scp80Key => ({ algorithm: 'aes', key: secret });
-  const keys =
-    tar === TAR.isdR ? { kic: aes(ISD_R_KEYS.enc), kid: aes(ISD_R_KEYS.mac) } : KEYSETS[1];
+  const keys = tar === TAR.isdR ? { kic: aes(ISD_R_KEYS.enc), kid: aes(ISD_R_KEYS.mac) } : KEYSETS[1];
   return { tar, keyset: 1, keys, spi: SECURE_SPI, ...change };
+}
+
+/** An expanded script of commands in hex. */
+export function script(...apdus: readonly string[]): Uint8Array {
+  return encodeCommandScript(apdus.map((apdu) => fromHex(apdu.replaceAll(' ', ''))));
+}
+
+/** An expanded script that gives the ISD-R one ES10 request and asks for its answer. */
+export function es10Script(request: Uint8Array): Uint8Array {
+  return encodeCommandScript(
+    storeDataCommands(request).map((command) => encodeCommandApdu({ ...command, le: 256 })),
+  );
 }
 
 /** Sends a packet in as many messages as it needs; what the last ENVELOPE answered. */
 export async function deliver(slot: CardSlot, packet: Uint8Array, reference = 1): Promise<ResponseApdu> {
   let response: ResponseApdu = { data: new Uint8Array(0), sw: 0 };
-  for (const envelope of packetEnvelopes(packet, SENDER, reference)) response = await exchange(slot, envelope);
+  for (const envelope of packetEnvelopes(packet, SENDER, reference))
+    response = await exchange(slot, envelope);
   return response;
 }
 
@@ -191,7 +211,22 @@ export async function sendRemote(
   return openProofOfReceipt(target, userData);
 }
 
-/** The messages that the card wants sent, as user data of each, in order; each answered by `result`. */
+/** TERMINAL PROFILE of a terminal that fetches, can be reset by REFRESH, and sends short messages. */
+export const SENDING_TERMINAL = '8010000004FFFFFFFF';
+
+/** The proof of receipt that comes in messages of its own, once all of them are fetched. */
+export async function fetchProof(slot: CardSlot, target: Scp80Target, sw: number): Promise<ProofOfReceipt> {
+  const assembler = createMessageAssembler();
+  for (const command of await fetchMessages(slot, sw)) {
+    const tpdu = findTlv(readTlvs(readTlv(command).value), 0x8b);
+    if (tpdu === undefined) break;
+    const whole = assembler.add('', decodeSmsSubmit(tpdu.value).userData);
+    if (whole !== undefined) return openProofOfReceipt(target, joinUserData(whole));
+  }
+  throw new Error('no whole message');
+}
+
+/** The messages that the card wants sent, as proactive commands in order; each answered by `result`. */
 export async function fetchMessages(
   slot: CardSlot,
   first: number,
@@ -212,6 +247,5 @@ export async function fetchMessages(
   return messages;
 }
 
-export const otherDomainTarget = (tar: Uint8Array): Scp80Target =>
-  targetOf(tar, { keys: OTHER_KEYS });
-export const aidHex = (aid: Parameters<typeof encodeAid>[0]): string => toHex(encodeAid(aid));
+/** The same under the keys of the other security domain. */
+export const otherDomainTarget = (tar: Uint8Array): Scp80Target => targetOf(tar, { keys: OTHER_KEYS });
