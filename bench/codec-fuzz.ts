@@ -4,7 +4,8 @@ import { toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { isAgentError } from '../base/errors.ts';
 import { createSeededRandom } from '../base/random.ts';
-import { createDecoders, type Decoder } from './decoders.ts';
+import type { Decoder } from './decoder.ts';
+import { createDecoders } from './decoders.ts';
 import { atLeast, atMost, type Run } from './figure.ts';
 import { below, type Dice, mutate } from './mutate.ts';
 

@@ -1,12 +1,6 @@
 // Every decoder of octets in codec/ and crypto/, with whole samples to begin the damage from.
 import { fromHex, toHex, utf8Bytes } from '../base/bytes.ts';
 import { Secret } from '../base/log.ts';
-import {
-  decodeCommandApdu,
-  decodeResponseApdu,
-  encodeCommandApdu,
-  encodeResponseApdu,
-} from '../codec/apdu.ts';
 import { readTlvs } from '../codec/ber-tlv.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../codec/cbor.ts';
 import { readComprehensionTlvs } from '../codec/comprehension-tlv.ts';
@@ -22,12 +16,6 @@ import {
   encodeProfilePackage,
 } from '../codec/saip/package.ts';
 import { decodeEuiccResponse, encodeEuiccResponse } from '../codec/saip/response.ts';
-import {
-  decodeCommandScript,
-  decodeResponseScript,
-  encodeCommandScript,
-  encodeResponseScript,
-} from '../codec/script.ts';
 import {
   decodeCommandPacket,
   decodeResponsePacket,
@@ -54,64 +42,16 @@ import { openResponse } from '../crypto/scp80-response.ts';
 import { parseInitializeUpdate } from '../crypto/scp03-host.ts';
 import { issueCertificate, KEY_USAGE, parseCertificate } from '../crypto/x509.ts';
 import { buildProfilePackage } from '../operator/smdp/profile-builder.ts';
+import { APDU_DECODERS, sampleCommand } from './apdu-decoders.ts';
+import { type Decoder, decoder } from './decoder.ts';
 import { below, type Dice, pick } from './mutate.ts';
 import { shapeOctets } from './shape-octets.ts';
-
-/** A decoder: throws AgentError or answers. `encode` writes the value again where the format has a writer. */
-export type Decoder = {
-  readonly name: string;
-  readonly decode: (bytes: Uint8Array) => unknown;
-  readonly encode?: (value: never) => Uint8Array;
-  /** A new whole sample each time. */
-  readonly sample: (dice: Dice) => Uint8Array;
-};
 
 const EID = ids.completeEid('890490320000000000000000000001');
 const ICCID = ids.parseIccid('8949000000000000012');
 const NAME = { commonName: 'Sample', organization: 'Example' };
 
-function decoder<T>(
-  name: string,
-  sample: (dice: Dice) => Uint8Array,
-  decode: (bytes: Uint8Array) => T,
-  encode?: (value: T) => Uint8Array,
-): Decoder {
-  return { name, sample, decode, ...(encode === undefined ? {} : { encode }) };
-}
-
 const always = (bytes: Uint8Array) => (): Uint8Array => bytes;
-const sampleCommand = (dice: Dice): Uint8Array =>
-  encodeCommandApdu({
-    cla: 0x80,
-    ins: 0xe2,
-    p1: 0x91,
-    p2: below(dice, 4),
-    data: dice.bytes(below(dice, 300)),
-    le: 256,
-  });
-
-const apduDecoders = [
-  decoder('decodeCommandApdu', sampleCommand, decodeCommandApdu, encodeCommandApdu),
-  decoder(
-    'decodeResponseApdu',
-    (dice) => dice.bytes(2 + below(dice, 20)),
-    decodeResponseApdu,
-    encodeResponseApdu,
-  ),
-  decoder(
-    'decodeCommandScript',
-    (dice) => encodeCommandScript([sampleCommand(dice), sampleCommand(dice)]),
-    decodeCommandScript,
-    encodeCommandScript,
-  ),
-  decoder(
-    'decodeResponseScript',
-    (dice) => encodeResponseScript({ executed: 2, responses: [dice.bytes(20)] }),
-    decodeResponseScript,
-    encodeResponseScript,
-  ),
-];
-
 const PACKET = fromHex('00201506193535B00011AE733256918D050B87C94FBFE12E4DC402F262C41CF67F2F');
 const RECEIPT = fromHex('001C12B000118BB989492C632529326A2F4681FEB37C825BC9021C9F6D0B');
 
@@ -403,7 +343,7 @@ function cryptoDecoders(): Decoder[] {
 /** Everything in codec/ and crypto/ that reads octets from outside. */
 export function createDecoders(): Decoder[] {
   return [
-    ...apduDecoders,
+    ...APDU_DECODERS,
     ...packetDecoders,
     ...messageDecoders,
     ...idDecoders,
