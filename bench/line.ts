@@ -2,10 +2,12 @@
 import { AgentError } from '../base/errors.ts';
 import { type Clock, createVirtualClock, realClock, spinClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
-import { playScript, withIsdR } from '../agent/card-operations.ts';
+import { playScript, retrieveNotifications, withIsdR } from '../agent/card-operations.ts';
 import { loadBoundProfilePackage } from '../agent/load-package.ts';
-import type { CardChannel } from '../codec/card.ts';
+import { encodeCommandApdu, encodeResponseApdu } from '../codec/apdu.ts';
+import type { Card, CardChannel } from '../codec/card.ts';
 import { completeImei } from '../codec/ids.ts';
+import { packetEnvelopes } from '../codec/sms-envelope.ts';
 import { boundPackage, type ManagedWorld, managedWorld } from '../hil-tests/smsr-world.ts';
 import { finalResultOf } from '../hil-tests/rsp-card.ts';
 import { openPty } from '../lab/pty.ts';
@@ -14,6 +16,8 @@ import { openModem } from '../modem/modem.ts';
 import { openSerialLink } from '../modem/serial-link.ts';
 import { createSimModem } from '../modem/sim/sim-modem.ts';
 import { createTestRadio } from '../modem/sim/test-radio.ts';
+import { SECURE_SPI, type Scp80Target } from '../crypto/scp80-host.ts';
+import { openOverTheAir, otaLoadCommands, protectOverTheAir } from '../operator/smsr/second-layer-scp80.ts';
 import { atLeast, atMost, type Figure, type Run } from './figure.ts';
 
 const BITS_PER_OCTET = 10;
@@ -25,7 +29,7 @@ const SIXTY_KB = 60_000;
 const SMALL = { packageBytes: 12_385, roundTrips: 79, kilobytesOut: 30.7 } as const;
 
 type Way = keyof typeof FLOOR_OCTETS;
-type Plane = 'direct' | 'SCP03';
+type Plane = 'direct' | 'SCP03' | 'SCP80';
 
 type Installation = {
   readonly packageBytes: number;
@@ -69,6 +73,7 @@ async function onLine<T>(
   },
   work: (stage: {
     readonly world: ManagedWorld;
+    readonly card: Card;
     readonly withChannel: <R>(use: (channel: CardChannel) => Promise<R>) => Promise<R>;
     readonly meter: Meter;
     readonly clock: Clock;
@@ -78,7 +83,7 @@ async function onLine<T>(
   const closing: (() => unknown)[] = [];
   const world = await managedWorld(
     { after: (close) => void closing.push(() => close?.({} as never, () => {})) },
-    { managed: plane !== 'direct', profileBytes },
+    { managed: plane !== 'direct', profileBytes, ...(plane === 'SCP80' ? { kvn: OTA_KEYSET } : {}) },
   );
   const virtual = createVirtualClock();
   const clock = real ? realClock : virtual;
@@ -110,7 +115,7 @@ async function onLine<T>(
     const modem = await settle(openModem({ openLink, clock, log: silentLog, quirks: { card: { way } } }));
     closing.push(() => settle(modem.close()));
     const card = await settle(modem.openCard());
-    return await settle(work({ world, meter, clock, withChannel: (use) => withIsdR(card, {}, use) }));
+    return await settle(work({ world, card, meter, clock, withChannel: (use) => withIsdR(card, {}, use) }));
   } finally {
     for (const close of closing.toReversed()) await close();
   }
@@ -122,9 +127,40 @@ function installed(bf37: Uint8Array): void {
     throw new AgentError('CARD_STATUS', { command: 'LoadBoundProfilePackage', why: result.is });
 }
 
+const OTA_KEYSET = 1;
+const OTA_SENDER = { originator: { type: 0x91, digits: '491511234567' } } as const;
+const ENVELOPE_MS = 120_000;
+
+/** Messages in ENVELOPE commands on the basic channel; the result is the notification that the card made of it. */
+async function loadOverTheAir(
+  world: ManagedWorld,
+  card: Card,
+  channel: CardChannel,
+  boundProfilePackage: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  const { enc, mac } = world.isdRKeys;
+  const target: Scp80Target = {
+    tar: Uint8Array.of(0, 0, 1),
+    keyset: OTA_KEYSET,
+    keys: { kic: { algorithm: 'aes', key: enc }, kid: { algorithm: 'aes', key: mac } },
+    spi: SECURE_SPI,
+  };
+  const packets = protectOverTheAir(target, otaLoadCommands(boundProfilePackage), {
+    counter: 1,
+    sender: OTA_SENDER,
+  });
+  const answers: Uint8Array[] = [];
+  for (const envelope of packets.flatMap(({ envelopes }) => envelopes)) {
+    answers.push(encodeResponseApdu(await card.basic.transmit(envelope, { timeoutMs: ENVELOPE_MS })));
+  }
+  const { ok, reason } = openOverTheAir(target, packets, answers);
+  if (!ok) throw new AgentError('CARD_STATUS', { command: 'ENVELOPE', why: reason });
+  return (await retrieveNotifications(channel)).at(-1);
+}
+
 /** Only the load is measured: what comes before it is the same on every plane. */
 async function install(setup: Parameters<typeof onLine>[0]): Promise<Installation> {
-  return onLine(setup, async ({ world, meter, clock, withChannel }) => {
+  return onLine(setup, async ({ world, card, meter, clock, withChannel }) => {
     const bound = await withChannel((channel) => boundPackage(world, 'mno-a', channel));
     const { boundProfilePackage } = bound;
     const script =
@@ -138,9 +174,11 @@ async function install(setup: Parameters<typeof onLine>[0]): Promise<Installatio
       const began = clock.now();
       const cpu = process.cpuUsage();
       const result =
-        script === undefined
-          ? await loadBoundProfilePackage(channel, boundProfilePackage, { maxData: FULL })
-          : (await playScript(channel, script)).profileInstallationResult;
+        setup.plane === 'SCP80'
+          ? await loadOverTheAir(world, card, channel, boundProfilePackage)
+          : script === undefined
+            ? await loadBoundProfilePackage(channel, boundProfilePackage, { maxData: FULL })
+            : (await playScript(channel, script)).profileInstallationResult;
       const ms = clock.now() - began;
       const { user, system } = process.cpuUsage(cpu);
       if (result === undefined) throw new AgentError('CARD_STATUS', { command: 'LoadBoundProfilePackage' });
@@ -160,6 +198,18 @@ async function install(setup: Parameters<typeof onLine>[0]): Promise<Installatio
 /** The time of the package's octets in full commands, one after the other, with nothing between them. */
 function floorMs({ packageBytes }: Installation, baud: number, way: Way): number {
   return (((packageBytes / FULL) * FLOOR_OCTETS[way] * BITS_PER_OCTET) / baud) * 1000;
+}
+
+/** `AT+CSIM=340,"…"` CR, and the answer `+CSIM: 4,"9000"` with its OK, beside the hex digits. */
+const CSIM_FRAME_OCTETS = 15 + 25;
+/** Octets of a packet in a concatenated message (3GPP TS 23.040, 9.2.3.24.1). */
+const MESSAGE_OCTETS = 134;
+
+/** Octets on the line for the package in whole messages, each in its ENVELOPE, with no packet, script or command around it. */
+function messageFloor(packageBytes: number): number {
+  const [, full] = packetEnvelopes(new Uint8Array(3 * MESSAGE_OCTETS), OTA_SENDER, 0).map(encodeCommandApdu);
+  const messages = Math.ceil(packageBytes / MESSAGE_OCTETS);
+  return messages * (CSIM_FRAME_OCTETS + 2 * (full?.length ?? 0));
 }
 
 /** Installations before the first that is measured, so that it finds the code compiled. */
@@ -217,12 +267,14 @@ export const line: Run = {
       atMost('processor time an APDU, both ends of the line together, ms', await cpuMsPerApdu(), 1),
     ];
     const octets = new Map<string, number>();
+    let packageBytes = 0;
     for (const way of ['csim', 'cgla'] as const) {
-      for (const plane of ['direct', 'SCP03'] as const) {
+      for (const plane of ['direct', 'SCP03', 'SCP80'] as const) {
         for (const baud of [9600, 115_200, 460_800, 921_600]) {
           const barred = plane === 'direct' && (baud === 115_200 || baud === 921_600);
           const done = await install({ baud, way, plane, real: barred, profileBytes: SIXTY_KB });
           octets.set(`${plane} ${way}`, done.octetsOut + done.octetsIn);
+          packageBytes = done.packageBytes;
           const share = (100 * floorMs(done, baud, way)) / done.ms;
           const name = `${baud} baud, ${way.toUpperCase()}, ${plane}`;
           progress(
@@ -233,9 +285,13 @@ export const line: Run = {
           if (barred) figures.push(atLeast(`${name}: % of the floor`, share, bar));
         }
       }
-      const added = (octets.get(`SCP03 ${way}`) ?? 0) / (octets.get(`direct ${way}`) ?? 1) - 1;
-      figures.push(
-        atMost(`SCP03 over direct, ${way.toUpperCase()}: % more octets on the line`, 100 * added, 12),
+      const direct = octets.get(`direct ${way}`) ?? 1;
+      const added = (plane: Plane): number => 100 * ((octets.get(`${plane} ${way}`) ?? 0) / direct - 1);
+      const over = `over direct, ${way.toUpperCase()}: % more octets on the line`;
+      figures.push(atMost(`SCP03 ${over}`, added('SCP03'), 12), atMost(`SCP80 ${over}`, added('SCP80'), 75));
+      progress(
+        `SCP80, ${way.toUpperCase()}: ${added('SCP80').toFixed(1)} % more octets than direct; messages of 140 octets with nothing ` +
+          `in them but the package would have ${(100 * (messageFloor(packageBytes) / direct - 1)).toFixed(1)} % more`,
       );
     }
     return figures;

@@ -47,6 +47,8 @@ export async function managedWorld(
     /** False makes a card of the standard plane, on which the device itself may load and switch. */
     readonly managed?: boolean;
     readonly profileBytes?: number;
+    /** Version of the ISD-R's keyset: 1 to 15 for SCP80. */
+    readonly kvn?: number;
   } = {},
 ) {
   const { sequenceCounter = 0, managed = true, profileBytes = 4000 } = options;
@@ -83,7 +85,8 @@ export async function managedWorld(
       }),
     ]),
   );
-  const { eid, euiccCertificate, eumCertificate, isdRKeys } = euicc;
+  const { eid, euiccCertificate, eumCertificate } = euicc;
+  const isdRKeys = { ...euicc.isdRKeys, kvn: options.kvn ?? euicc.isdRKeys.kvn };
   await service.registerEis({
     eid,
     euiccCertificate,
@@ -122,7 +125,7 @@ export async function managedWorld(
     if (smdp === undefined) throw new Error(`no SM-DP of ${mno}`);
     return smdp;
   };
-  return { clock, eid, service, card, isdR, smdpOf, identities, store };
+  return { clock, eid, service, card, isdR, isdRKeys, smdpOf, identities, store };
 }
 
 /** A new channel, the script, and what the agent would report; the card is reset after it, as a REFRESH asks. */
