@@ -15,6 +15,7 @@ import {
   encodeAid,
   encodeImei,
   encodeTac,
+  VENDOR_ISD_R_AIDS,
   type Iccid,
   type Imei,
 } from '../codec/ids.ts';
@@ -68,12 +69,28 @@ export async function withIsdR<T>(
   options: { readonly signal?: AbortSignal },
   work: (channel: CardChannel) => Promise<T>,
 ): Promise<T> {
-  const channel = await card.openChannel(encodeAid(AID_ISD_R), options);
+  const channel = await openIsdR(card, options);
   try {
     return await work(channel);
   } finally {
     await closeQuietly(channel);
   }
+}
+
+/** By the standard's AID, then by those that vendors have given their cards; the failure of the first is what counts. */
+async function openIsdR(card: Card, options: { readonly signal?: AbortSignal }): Promise<CardChannel> {
+  let first: unknown;
+  for (const aid of [AID_ISD_R, ...VENDOR_ISD_R_AIDS]) {
+    try {
+      return await card.openChannel(encodeAid(aid), options);
+    } catch (error) {
+      if (!isAgentError(error, 'CARD_STATUS', 'CARD_ACCESS')) throw error;
+      first ??= error;
+      const absent = error.code === 'CARD_STATUS' || error.data['why'] === 'refused';
+      if (!absent) break;
+    }
+  }
+  throw first;
 }
 
 /** A channel that cannot be closed is gone already; the modem sweeps what is left at its next start. */

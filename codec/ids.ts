@@ -16,6 +16,12 @@ export type Imei = Brand<string, 'Imei'>;
 export type Aid = Brand<string, 'Aid'>;
 
 /** Application of the ISD-R (SGP.02 Annex H, SGP.22 Annex G). */
+/** Under which an ISD-R was seen besides: 5ber, eSIM.me and XeSIM cards (lpac#157, EasyLPAC#36). */
+export const VENDOR_ISD_R_AIDS = [
+  'A0000005591010FFFFFFFF8900050500' as Aid,
+  'A0000005591010000000008900000300' as Aid,
+  'A0000005591010FFFFFFFF8900000177' as Aid,
+] as const;
 export const AID_ISD_R = 'A0000005591010FFFFFFFF8900000100' as Aid;
 /** Application of the ECASD. */
 export const AID_ECASD = 'A0000005591010FFFFFFFF8900000200' as Aid;

@@ -1,14 +1,16 @@
 // The card over +CSIM (3GPP TS 27.007, 8.17): logical channels by MANAGE CHANNEL (ISO/IEC 7816-4, ETSI TS 102 221 11.1.17).
 import { concat } from '../base/bytes.ts';
-import { AgentError } from '../base/errors.ts';
+import { AgentError, isAgentError } from '../base/errors.ts';
 import { encodeCommandApdu, isSuccess, type ResponseApdu, swText, withChannel } from '../codec/apdu.ts';
 import { exchangeApdu, type ExchangeRules } from './apdu-exchange.ts';
 import { csim, rawLine } from './at-commands.ts';
-import type { AtSession } from './at-session.ts';
-import type { CardQuirks, CardWay, SendOptions } from './card-way.ts';
+import { type AtSession, cmeErrorOf } from './at-session.ts';
+import { CME } from './cme-errors.ts';
+import type { CardLessons } from './card-lessons.ts';
+import type { CardWay, SendOptions } from './card-way.ts';
 
 /** Where the quirks are looked up: they may be learned while the way is in use. */
-type Known = { readonly quirks: CardQuirks };
+type Known = Pick<CardLessons, 'quirks' | 'needs'>;
 
 /** Channels 1 to 3 are those that every card with channels has. */
 const SWEPT_CHANNELS = ['1', '2', '3'];
@@ -21,13 +23,32 @@ export function csimSender(
   return async (channel, apdu, options) => {
     const bytes = concat(Uint8Array.of(withChannel(apdu[0] ?? 0, channel)), apdu.subarray(1));
     if (known.quirks.lockCsim !== true) return session.run(csim, [bytes], options);
-    await session.run(rawLine, ['AT+CSIM=1'], options);
+    try {
+      await session.run(rawLine, ['AT+CSIM=1'], options);
+    } catch (error) {
+      if (!knowsNoLock(error)) throw error;
+      // It was taken for a modem that wants the lock, and is none.
+      known.needs('lockCsim', false);
+      return session.run(csim, [bytes], options);
+    }
     try {
       return await session.run(csim, [bytes], options);
     } finally {
       await session.run(rawLine, ['AT+CSIM=0'], options).catch(() => {});
     }
   };
+}
+
+const UNKNOWN: readonly (number | undefined)[] = [
+  undefined,
+  CME.notAllowed,
+  CME.notSupported,
+  CME.incorrectParameters,
+];
+
+/** A modem that refuses the lock as such, not one whose card is busy. */
+function knowsNoLock(error: unknown): boolean {
+  return isAgentError(error, 'AT_ERROR') && UNKNOWN.includes(cmeErrorOf(error));
 }
 
 export function createCsimWay(session: AtSession, known: Known): CardWay {

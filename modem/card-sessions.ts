@@ -150,7 +150,9 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
       if (found instanceof Map && (await remedy([...found.values()]))) found = await tryWays(aid, how);
       if (found instanceof Map) {
         const texts = [...found].map(([way, { data }]) => [way, textOf(data)]);
-        throw new AgentError('CARD_ACCESS', { aid: name, ...Object.fromEntries(texts) });
+        const refused = [...found.values()].some((error) => isAgentError(error, 'AT_ERROR'));
+        const why = refused ? 'refused' : 'no answer';
+        throw new AgentError('CARD_ACCESS', { aid: name, why, ...Object.fromEntries(texts) });
       }
       lessons.opened(found.way);
       open.set(found.session, { way: found.way, id: found.session.id, aid: name });

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toHex } from '../base/bytes.ts';
 import { createVirtualClock } from '../base/clock.ts';
-import { isAgentError } from '../base/errors.ts';
+import { AgentError, isAgentError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { encodeCommandApdu } from '../codec/apdu.ts';
-import { AID_ISD_R, encodeAid, parseImei } from '../codec/ids.ts';
+import { AID_ISD_R, encodeAid, parseAid, parseImei } from '../codec/ids.ts';
 import { storeDataCommands } from '../codec/store-data.ts';
 import { createLinkPair, type ByteLink } from './byte-link.ts';
 import { openModem, type Modem } from './modem.ts';
@@ -17,7 +17,6 @@ import { createTestCard, TEST_PROFILES } from './sim/test-card.ts';
 import { createTestRadio } from './sim/test-radio.ts';
 
 const IMEI = parseImei('490154203237518');
-const ISD_R = encodeAid(AID_ISD_R);
 const [FIRST, SECOND] = TEST_PROFILES;
 assert.ok(FIRST && SECOND);
 
@@ -27,15 +26,17 @@ const CONFIGURED: Partial<Record<QuirkName, ModemQuirks>> = {
 };
 
 /** One chain whole, begun anew with smaller commands or another way when the way breaks. */
-async function request(modem: Modem, octets: Uint8Array): Promise<Uint8Array> {
+async function request(modem: Modem, isdR: Uint8Array, octets: Uint8Array): Promise<Uint8Array> {
   for (let attempt = 1; ; attempt++) {
     const card = await modem.openCard();
-    const channel = await card.openChannel(ISD_R);
+    const channel = await card.openChannel(isdR);
     try {
       let data = new Uint8Array(0);
       for (const command of storeDataCommands(octets, card.maxCommandData)) {
         const response = await channel.transmit(encodeCommandApdu(command));
-        if (response.sw === 0x6601) throw new Error('link error');
+        if (response.sw !== 0x9000 && response.sw >> 8 !== 0x91) {
+          throw new AgentError('CARD_STATUS', { sw: response.sw.toString(16) });
+        }
         data = Uint8Array.from(response.data);
       }
       return data;
@@ -49,6 +50,7 @@ async function request(modem: Modem, octets: Uint8Array): Promise<Uint8Array> {
 
 /** What every modem must carry: a long request, a switch of the profile, and service with the new one. */
 async function useModem(sim: Partial<SimModemOptions>, quirks: ModemQuirks = {}): Promise<void> {
+  const isdR = encodeAid(parseAid(sim.quirks?.isdrAid ?? AID_ISD_R));
   const clock = createVirtualClock();
   const card = createTestCard();
   const radio = createTestRadio();
@@ -66,8 +68,8 @@ async function useModem(sim: Partial<SimModemOptions>, quirks: ModemQuirks = {})
   const octets = Uint8Array.from({ length: 9 * 255 - 10 }, (_, i) =>
     i === 0 ? 0xbf : i === 1 ? 0x2d : i & 0xff,
   );
-  assert.equal(toHex(await settle(request(modem, octets))), toHex(octets));
-  const answer = await settle(request(modem, Uint8Array.of(0xbf, 0x31, 0x01, 0x01)));
+  assert.equal(toHex(await settle(request(modem, isdR, octets))), toHex(octets));
+  const answer = await settle(request(modem, isdR, Uint8Array.of(0xbf, 0x31, 0x01, 0x01)));
   assert.equal(toHex(answer.subarray(0, 2)), 'BF31');
   assert.deepEqual((await settle(modem.awaitProfile(SECOND?.iccid ?? FIRST!.iccid))).seen, true);
   await clock.advance(60_000);
@@ -88,7 +90,9 @@ for (const { name, label, quirks, hopeless } of deviations()) {
     });
   } else {
     test(`the driver says that a modem with ${label} has no way to the card, in bounded time`, async () => {
-      await assert.rejects(useModem({ quirks }), (error) => isAgentError(error, 'AT_TIMEOUT', 'CARD_ACCESS'));
+      await assert.rejects(useModem({ quirks }), (error) =>
+        isAgentError(error, 'AT_TIMEOUT', 'CARD_ACCESS', 'CARD_STATUS'),
+      );
     });
   }
 }

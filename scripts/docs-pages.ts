@@ -2,7 +2,7 @@
 import type { Retry } from '../base/errors.ts';
 import { type Table, tableRows } from '../config/table.ts';
 
-const GENERATED = '<!-- Written from the program by `npm run docs`; a change here is lost. -->';
+export const GENERATED = '<!-- Written from the program by `npm run docs`; a change here is lost. -->';
 
 const RETRY: Readonly<Record<Retry, string>> = {
   never: 'give up',
@@ -110,8 +110,15 @@ export function exampleFile(table: Table): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-function page(...blocks: readonly string[]): string {
+/** A page of blocks with a line between them. */
+export function page(...blocks: readonly string[]): string {
   return `${blocks.join('\n\n')}\n`;
+}
+
+/** A table in Markdown. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
 }
 
 function cell(text: string): string {

@@ -7,6 +7,7 @@ import { CARD_EXITS } from '../card/exit-codes.ts';
 import { agentTable } from '../config/agent.ts';
 import { LAB_EXIT } from '../lab/options.ts';
 import { configurationPage, errorsPage, exitCodesPage, exampleFile, exampleName } from './docs-pages.ts';
+import { modemsPage } from './modems-page.ts';
 import { wireCddl } from './wire-cddl.ts';
 
 const OTHER_EXITS = [
@@ -43,6 +44,7 @@ const PAGES: Readonly<Record<string, string>> = {
   'docs/exit-codes.md': exitCodesPage(EXIT_CODES, OTHER_EXITS),
   'docs/configuration.md': configurationPage([agentTable]),
   [`docs/${exampleName(agentTable)}`]: exampleFile(agentTable),
+  'docs/modems.md': modemsPage(),
   'transport/wire.cddl': wireCddl(),
 };
 

@@ -2,9 +2,9 @@
 import { concat, EMPTY, equalBytes } from '../../base/bytes.ts';
 import { sleep } from '../../base/clock.ts';
 import { decodeCommandApdu, SW, withChannel, type ResponseApdu } from '../../codec/apdu.ts';
-import { AID_ISD_R, encodeAid } from '../../codec/ids.ts';
 import { exchangeApdu } from '../apdu-exchange.ts';
 import { CME } from '../cme-errors.ts';
+import { isdRAid } from './card-kinds.ts';
 import type { CommandContext, Failure } from './commands.ts';
 import type { ApduFault } from './faults.ts';
 
@@ -43,9 +43,18 @@ export async function passApdu(
   } catch {
     return { cme: CME.simFailure };
   }
+  if (way === 'csim') noteChannel(context, apdu, response);
   const after = fault === undefined ? undefined : await strikeAfter(context, fault);
   if (after !== undefined) return after;
   return distort(context, way, apdu, response);
+}
+
+/** Remembers which channels MANAGE CHANNEL opened and closed. */
+function noteChannel({ quirkState }: CommandContext, apdu: Uint8Array, { data, sw }: ResponseApdu): void {
+  const [, ins, p1, p2 = 0] = apdu;
+  if (ins !== INS.manageChannel || sw !== SW.ok) return;
+  if (p1 === 0x80) quirkState.csimChannels.delete(p2);
+  else if (data[0] !== undefined) quirkState.csimChannels.add(data[0]);
 }
 
 class NoAnswer extends Error {}
@@ -58,7 +67,7 @@ function refusal(
   apdu: Uint8Array,
 ): ResponseApdu | Failure | undefined {
   const ins = apdu[1];
-  const isdR = encodeAid(AID_ISD_R);
+  const isdR = isdRAid(quirks);
   if (quirks.p3Exact && (ins === INS.getResponse || !hasExactP3(apdu))) {
     return { cme: ins === INS.getResponse ? CME.notAllowed : CME.incorrectParameters };
   }
@@ -76,7 +85,7 @@ function refusal(
 
 /** Commands that carry data need the exact length; those that read name what they expect. */
 function hasExactP3(apdu: Uint8Array): boolean {
-  return apdu.length <= 5 || apdu[4] === apdu.length - 5;
+  return apdu.length === 5 || apdu[4] === apdu.length - 5;
 }
 
 /** Faults that come before the card sees the command. */

@@ -30,8 +30,8 @@ export type CardReaderOptions = {
   readonly slot: CardSlot | undefined;
   /** Told after a response 91xx: the card has a proactive command of that many octets. */
   readonly onProactive: (octets: number) => void;
-  /** Sees every APDU before the card; a fault may answer in its place or throw it away. */
-  readonly intercept?: (apdu: Uint8Array) => Promise<ResponseApdu | 'mute' | undefined>;
+  /** Sees every APDU before the card: answers in its place, or says what the card is given instead. */
+  readonly intercept?: (apdu: Uint8Array) => Uint8Array | ResponseApdu | undefined;
 };
 
 export function createCardReader(options: CardReaderOptions): CardReader {
@@ -41,11 +41,10 @@ export function createCardReader(options: CardReaderOptions): CardReader {
 
   const transmitNow = async (apdu: Uint8Array): Promise<ResponseApdu | undefined> => {
     if (!powered || slot === undefined) return undefined;
-    const replaced = await options.intercept?.(apdu);
-    if (replaced === 'mute') return undefined;
-    if (replaced !== undefined) return replaced;
+    const replaced = options.intercept?.(apdu);
+    if (replaced !== undefined && 'sw' in replaced) return replaced;
     try {
-      const response = decodeResponseApdu(await slot.transmit(apdu));
+      const response = decodeResponseApdu(await slot.transmit(replaced ?? apdu));
       if (response.sw >> 8 === 0x91)
         options.onProactive((response.sw & 0xff) === 0 ? 256 : response.sw & 0xff);
       return response;

@@ -1,8 +1,8 @@
 // Commands of the card (3GPP TS 27.007, 5.6, 8.2, 8.3, 8.17, 8.18, 8.43 to 8.46).
-import { fromHex, toHex } from '../../base/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../../base/bytes.ts';
 import { channelOf, encodeCommandApdu, encodeResponseApdu, SW, type ResponseApdu } from '../../codec/apdu.ts';
-import { AID_ISD_R } from '../../codec/ids.ts';
 import { CME } from '../cme-errors.ts';
+import { isdRAid } from './card-kinds.ts';
 import { passApdu } from './card-path.ts';
 import type { Parameter } from './command-line.ts';
 import {
@@ -81,6 +81,7 @@ const ccho: CommandRow = {
   set: async ({ equipment, sessions, quirks }, [name]) => {
     if (quirks.leakHang > 0 && sessions.size >= quirks.leakHang) return 'SILENT';
     if (quirks.ccho === 'error') return 'ERROR';
+    if (quirks.ccho === 'denied') return { cme: CME.notAllowed };
     if (name === undefined || !/^(?:[0-9A-Fa-f]{2}){1,16}$/.test(name.text)) {
       return { cme: CME.incorrectParameters };
     }
@@ -90,7 +91,7 @@ const ccho: CommandRow = {
     if (
       quirks.isdrNeedsProfile &&
       equipment.simStatus === 'failed' &&
-      name.text.toUpperCase() === AID_ISD_R
+      equalBytes(fromHex(name.text), isdRAid(quirks))
     ) {
       return 'ERROR';
     }

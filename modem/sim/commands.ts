@@ -35,10 +35,19 @@ export type QuirkState = {
   csimLocked: boolean;
   endless: boolean;
   lastBlocks: number;
+  /** Channels that the terminal opened by MANAGE CHANNEL over +CSIM. */
+  readonly csimChannels: Set<number>;
 };
 
 export function freshQuirkState(): QuirkState {
-  return { cardAwake: false, slotSelected: false, csimLocked: false, endless: false, lastBlocks: 0 };
+  return {
+    cardAwake: false,
+    slotSelected: false,
+    csimLocked: false,
+    endless: false,
+    lastBlocks: 0,
+    csimChannels: new Set(),
+  };
 }
 
 export type CommandContext = {

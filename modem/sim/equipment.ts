@@ -1,10 +1,9 @@
 // The simulated mobile equipment: power, card session, proactive commands, attach. What AT commands show is its state.
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { ResponseApdu } from '../../codec/apdu.ts';
 import type { CardSlot } from '../../codec/card.ts';
 import type { Imei } from '../../codec/ids.ts';
-import { createCardReader, type CardReader } from './card-reader.ts';
+import { createCardReader, type CardReader, type CardReaderOptions } from './card-reader.ts';
 import { serveProactiveCommand, type RefreshMode } from './proactive.ts';
 import type { RadioNetwork } from './radio.ts';
 import { createService, type Service, type ServiceState } from './service.ts';
@@ -58,7 +57,11 @@ export type EquipmentOptions = {
   readonly clock: Clock;
   readonly log: Log;
   readonly onEvent: (event: EquipmentEvent) => void;
-  readonly intercept?: (apdu: Uint8Array) => Promise<ResponseApdu | 'mute' | undefined>;
+  readonly intercept?: CardReaderOptions['intercept'];
+  /** Called at every start of the card, when the modem has read what it needs. */
+  readonly onCardStarted?: (reader: CardReader) => Promise<void>;
+  /** Does not see that a card was taken out or changed before it is powered anew. */
+  readonly ignoreCardChange?: boolean;
   /** Whether the modem fetches proactive commands; some never do. */
   readonly ignoreProactive?: () => boolean;
   /** Serves the network only with the profile that was there when the modem started. */
@@ -134,6 +137,7 @@ export function createEquipment(options: EquipmentOptions): Equipment {
     else if (found?.usim === undefined) setStatus('failed');
     else setStatus(found.pin.is === 'open' ? 'ready' : found.pin.is);
     log.write('debug', 'sim.equipment', 'card started', { status: simStatus, iccid: found?.iccid ?? '' });
+    await options.onCardStarted?.(reader);
     attach();
     await serveCard();
   };
@@ -244,6 +248,10 @@ export function createEquipment(options: EquipmentOptions): Equipment {
       simStatus = 'off';
     },
     async insertCard(slot) {
+      if (options.ignoreCardChange === true) {
+        reader.insert(slot);
+        return;
+      }
       start++;
       service.stop();
       reader.insert(slot);

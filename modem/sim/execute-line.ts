@@ -65,6 +65,9 @@ export async function executeLine(
   if (commands === undefined) return { info, final: 'ERROR' };
   for (const command of commands) {
     const reply = guard(command, context) ?? (await executeCommand(command, table[command.name], context));
+    if (context.quirks.cardStopsData) {
+      context.equipment.service.block(context.sessions.size + context.quirkState.csimChannels.size > 0);
+    }
     if (!isInfo(reply)) return { info, final: reply };
     info.push(...reply.map((line) => spelled(command.name, line, context.quirks)));
   }

@@ -80,7 +80,7 @@ export const QUIRKS = {
     what: 'vendor commands for the ICCID that the modem has',
     seen: 'vendors’ AT manuals',
     copes: 'asks them where +CRSM does not tell the ICCID',
-    examples: [['+QCCID'], ['+CCID'], ['+ICCID']],
+    examples: [['+QCCID', '+CCID', '+ICCID']],
   },
   csimChannels: {
     ...choice('ok', 'apdus-fail', 'refused'),
@@ -89,9 +89,9 @@ export const QUIRKS = {
     copes: 'a way that lets commands down is left for the other one',
   },
   ccho: {
-    ...choice('ok', 'error'),
-    what: '+CCHO always fails',
-    seen: 'Huawei MS2372h (lpac#164)',
+    ...choice('ok', 'error', 'denied'),
+    what: '+CCHO always fails, or is always denied',
+    seen: 'Huawei MS2372h (lpac#164); over QMI: SIM7600G-H, Telit LE910C4 (lpac#221)',
     copes: 'goes over +CSIM',
   },
   cglaLastBlock: {
@@ -242,7 +242,7 @@ export const QUIRKS = {
     what: 'commands with more data than this fail',
     seen: 'lpac#160, #167',
     copes: 'steps down to commands of 120 and 60 octets, and remembers it',
-    examples: [200, 120, 100],
+    examples: [200, 100],
   },
   oversize: {
     ...choice('error', '6601'),
@@ -257,6 +257,53 @@ export const QUIRKS = {
     seen: 'Quectel EG916Q-GL (forums.quectel.com/t/34559)',
     copes: 'asks the vendor’s command',
     together: { vendorCommands: ['+QCCID'] },
+  },
+  cardStopsData: {
+    ...flag,
+    what: 'no IP while a channel to the card is open: the modem has one active slot for both',
+    seen: 'Dell DW5821e (lpac#184)',
+    copes: 'downloads all before it opens the card, and closes it before it needs the network',
+  },
+  cardChange: {
+    ...choice('noticed', 'ignored'),
+    what: 'another card in the slot is not noticed before the slot is powered anew',
+    seen: 'SIM7600 (lpac#236)',
+    copes:
+      'a card that does not answer is started anew by the ladder after a switch, up to a restart of the modem',
+  },
+  isdrAid: {
+    ...text,
+    what: 'the ISD-R of the card answers to a vendor’s AID only',
+    seen: '5ber (lpac#157, #175, #181); eSIM.me v2 (EasyLPAC#36)',
+    copes: 'tries the AIDs that are known after the standard’s own',
+    examples: ['A0000005591010FFFFFFFF8900050500', 'A0000005591010000000008900000300'],
+  },
+  cardKind: {
+    ...choice('sgp22', 'sgp02'),
+    what: 'the card is an SGP.02 one: it has an ISD-R, and none of ES10',
+    seen: 'lpac#168, #212',
+    copes: 'ends with the status word of the card and changes nothing',
+    hopeless: ['sgp02'],
+  },
+  enableBy: {
+    ...choice('any', 'aid'),
+    what: 'ES10c.EnableProfile with an ICCID is refused; with the ISD-P’s AID it works',
+    seen: 'EastcomPeace (lpac USAGE, 3899/SimAdmin#31)',
+    copes: 'profiles are switched by scripts under the SM-SR’s keys, not by the agent’s own ES10c',
+  },
+  revertsTo: {
+    ...text,
+    what: 'each restart of the modem enables the profile with this ICCID (EF.ICCID, hex) again',
+    seen: 'openpilot#34924, #36094',
+    copes:
+      'a managed card obeys the SM-SR’s keys only; on others the ICCID is read again after every restart',
+    examples: ['98890900000000001000'],
+  },
+  ownLpa: {
+    ...flag,
+    what: 'the modem has an LPA of its own, which holds a channel to the ISD-R',
+    seen: '3GPP TS 27.007 (+CEUICCPD and others)',
+    copes: 'needs one channel and no more',
   },
   answerDelay: {
     ...numeric(0, 10_000),

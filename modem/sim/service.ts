@@ -20,6 +20,8 @@ export type Service = {
   stop(): void;
   /** Takes the default bearer down or up again while registered. */
   setBearer(up: boolean): void;
+  /** While blocked, a bearer that is up carries nothing. */
+  block(blocked: boolean): void;
 };
 
 export type ServiceOptions = {
@@ -50,10 +52,18 @@ export function createService(options: ServiceOptions): Service {
     state = next;
     options.onChange(next);
   };
+  let blocked = false;
+  let carrying = false;
+  const tellRadio = (): void => {
+    const carries = bearer && !blocked;
+    if (attached === undefined || carries === carrying) return;
+    carrying = carries;
+    radio.setBearer(attached, carries);
+  };
   const setBearer = (up: boolean): void => {
-    if (attached === undefined || up === bearer) return;
+    if (attached === undefined) return;
     bearer = up;
-    radio.setBearer(attached, up);
+    tellRadio();
   };
   const leave = (): void => {
     attempt++;
@@ -115,5 +125,9 @@ export function createService(options: ServiceOptions): Service {
       setState({ is: 'off' });
     },
     setBearer,
+    block(on) {
+      blocked = on;
+      tellRadio();
+    },
   };
 }

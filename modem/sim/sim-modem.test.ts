@@ -1,66 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesUtf8, fromHex, toHex, utf8Bytes } from '../../base/bytes.ts';
-import { createVirtualClock, type VirtualClock } from '../../base/clock.ts';
-import { silentLog } from '../../base/log.ts';
-import { parseImei } from '../../codec/ids.ts';
-import { createLinkPair } from '../byte-link.ts';
-import { createSimModem, type SimModem, type SimModemOptions } from './sim-modem.ts';
-import { createTestCard, TEST_PROFILES, type TestCard, type TestCardOptions } from './test-card.ts';
-import { createTestRadio, type TestRadio, type TestRadioOptions } from './test-radio.ts';
-
-const IMEI = parseImei('490154203237518');
-const ISD_R = 'A0000005591010FFFFFFFF8900000100';
-
-type Rig = {
-  readonly modem: SimModem;
-  readonly card: TestCard;
-  readonly radio: TestRadio;
-  readonly clock: VirtualClock;
-  /** Types octets and answers all that the modem says until it is quiet. */
-  readonly type: (text: string) => Promise<string>;
-};
-
-async function rig(
-  options: { card?: TestCardOptions; radio?: TestRadioOptions; modem?: Partial<SimModemOptions> } = {},
-): Promise<Rig> {
-  const clock = createVirtualClock();
-  const card = createTestCard(options.card);
-  const radio = createTestRadio(options.radio);
-  const modem = createSimModem({ card, radio, clock, log: silentLog, imei: IMEI, ...options.modem });
-  await clock.advance(1);
-  return { modem, card, radio, clock, type: terminal(modem, clock) };
-}
-
-function terminal(modem: SimModem, clock: VirtualClock): (text: string) => Promise<string> {
-  const [link, peer] = createLinkPair();
-  modem.connect(peer);
-  let said = '';
-  void (async () => {
-    for await (const chunk of link.read) said += bytesUtf8(chunk);
-  })();
-  return async (text) => {
-    await link.write(utf8Bytes(text));
-    await clock.advance(5);
-    const all = said;
-    said = '';
-    return all;
-  };
-}
-
-/** A rig whose terminal sends lines without echo and sees results as `a|b|OK`. */
-async function lines(
-  options: Parameters<typeof rig>[0] = {},
-): Promise<Rig & { at: (line: string) => Promise<string> }> {
-  const made = await rig(options);
-  await made.type('ATE0+CMEE=1\r');
-  const at = async (line: string): Promise<string> =>
-    (await made.type(`AT${line}\r`))
-      .split('\r\n')
-      .filter((part) => part !== '')
-      .join('|');
-  return { ...made, at };
-}
+import { fromHex, toHex } from '../../base/bytes.ts';
+import { createTestCard, TEST_PROFILES } from './test-card.ts';
+import { IMEI, ISD_R, lines, rig, terminal } from './testing-terminal.ts';
 
 test('it echoes, answers in words, and falls silent or numeric when told', async () => {
   const { type } = await rig();

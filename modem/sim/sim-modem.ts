@@ -7,6 +7,7 @@ import type { CardSlot } from '../../codec/card.ts';
 import type { Imei } from '../../codec/ids.ts';
 import type { ByteLink } from '../byte-link.ts';
 import { CME_ERRORS } from '../cme-errors.ts';
+import { cardKind, runOwnLpa } from './card-kinds.ts';
 import { freshQuirkState, type CommandContext, type ModemSettings, type SimIdentity } from './commands.ts';
 import { registrationReports } from './commands-network.ts';
 import { createDce, defaultDialogue } from './dce.ts';
@@ -81,6 +82,8 @@ export function createSimModem(options: SimModemOptions): SimModem {
   let line: SimLine | undefined;
   let service: ServiceState = { is: 'off' };
   let restarting = false;
+  /** Between a restart and the first start of the card after it. */
+  let restarted = false;
   /** While it boots, the modem hears and says nothing. */
   let booting = false;
   let portPresent = true;
@@ -97,7 +100,11 @@ export function createSimModem(options: SimModemOptions): SimModem {
     });
   };
   const onEvent = (event: EquipmentEvent): void => {
-    if (event.is === 'card-session-ended') sessions.clear();
+    if (event.is === 'card-session-ended') {
+      sessions.clear();
+      quirkState.csimChannels.clear();
+      equipment.service.block(false);
+    }
     if (event.is === 'refresh' && quirks.refreshDropsPort > 0) dropPort(quirks.refreshDropsPort);
     if (event.is !== 'service') return;
     const before = service;
@@ -114,6 +121,13 @@ export function createSimModem(options: SimModemOptions): SimModem {
     onEvent,
     ignoreProactive: () => quirks.proactive === 'ignored',
     attachNeedsRestart: quirks.attachNeedsRestart,
+    ignoreCardChange: quirks.cardChange === 'ignored',
+    intercept: cardKind(quirks),
+    onCardStarted: async (reader) => {
+      const justRestarted = restarted;
+      restarted = false;
+      await runOwnLpa(reader, quirks, justRestarted);
+    },
     ...(options.attachRetryMs === undefined ? {} : { attachRetryMs: options.attachRetryMs }),
   });
   /** Data contexts are in non-volatile memory and stay. */
@@ -158,6 +172,7 @@ export function createSimModem(options: SimModemOptions): SimModem {
     resetSettings();
     await sleep(clock, options.bootMs ?? BOOT_MS);
     booting = false;
+    restarted = true;
     if (quirks.bootLine !== '') dce.unsolicited(quirks.bootLine);
     await equipment.powerOn();
   };
