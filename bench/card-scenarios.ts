@@ -10,6 +10,9 @@ import { AddInitialEimRequest } from '../codec/rsp/sgp32-eim.ts';
 import { Eco, Psmo } from '../codec/rsp/sgp32-package.ts';
 import { createScp03Host } from '../crypto/scp03-host.ts';
 import { USIM_AID } from '../euicc/profile-samples.ts';
+import { packetEnvelopes } from '../codec/sms-envelope.ts';
+import { sealRemoteCommand } from '../crypto/scp80-host.ts';
+import { KEYSETS, otherDomainTarget, SENDER, spiOf, TAR, targetOf } from '../euicc/testing/ota.ts';
 import { configurationOf, createTestEim, packageRequest } from '../euicc/testing/eim.ts';
 import { TEST_EID } from '../euicc/testing/pki.ts';
 import { exchange, type IsdRChannel, isdRChannel, openIsdR } from '../euicc/testing/terminal.ts';
@@ -18,12 +21,12 @@ import {
   ICCID_A,
   ICCID_B,
   install,
-  ISD_R_KEYS,
   largePackage,
   sampleMetadata,
   samplePackage,
   type World,
 } from '../euicc/testing/world.ts';
+import { SUBJECT_KEYS } from './card-subject.ts';
 import { below, type Dice, pick } from './mutate.ts';
 import { shapeOctets } from './shape-octets.ts';
 
@@ -147,8 +150,8 @@ const secured: Scenario = async ({ card }, dice) => {
   const { channel } = await openIsdR(card);
   const level = pick(dice, LEVELS);
   const host = createScp03Host({
-    keys: ISD_R_KEYS,
-    keyVersion: ISD_R_KEYS.kvn,
+    keys: SUBJECT_KEYS,
+    keyVersion: SUBJECT_KEYS.kvn,
     level,
     hostChallenge: dice.bytes(pick(dice, [8, 16])),
   });
@@ -184,9 +187,13 @@ function change(dice: Dice): Uint8Array {
 async function serveToolkit(card: CardSlot, dice: Dice): Promise<void> {
   const { sw } = decodeResponseApdu(await send(card, 0, '80F2000C'));
   if (sw >> 8 !== 0x91) return;
-  const fetched = await send(card, 0, '80120000', EMPTY, sw & 0xff);
-  const result = pick(dice, ['00', '00', '20', '30']);
-  await send(card, 0, '80140000', concat(fetched.subarray(2, 7), fromHex(`820282818301${result}`)));
+  for (let next = sw, left = below(dice, 6); next >> 8 === 0x91 && left >= 0; left--) {
+    const fetched = await send(card, 0, '80120000', EMPTY, next & 0xff);
+    const result = pick(dice, ['00', '00', '20', '30']);
+    const details = fetched[1] === 0x81 ? fetched.subarray(3, 8) : fetched.subarray(2, 7);
+    const answered = await send(card, 0, '80140000', concat(details, fromHex(`820282818301${result}`)));
+    next = decodeResponseApdu(answered).sw;
+  }
 }
 
 const life: Scenario = async (world, dice) => {
@@ -220,6 +227,81 @@ const envelopes: Scenario = async ({ card }, dice) => {
     );
   }
   await serveToolkit(card, dice);
+};
+
+const REMOTE_COMMANDS = [
+  '00A40000022FE2',
+  '00A40004023F0000',
+  '00A4000C024F42',
+  '00A4000C024F4000',
+  '00A4040C07A0000000871002',
+  '00B000000A',
+  '00B2010405',
+  '00B2000200',
+  '00D600000401020304',
+  '00DC0104050102030405',
+  '00A2010401FF00',
+  '8032000003000001',
+  '002000010831323334FFFFFFFF',
+  '00C0000000',
+  '80CA00E000',
+  '80F28002024F0000',
+  '80E2910003BF2E0000',
+  '80E2910006BF3E035C015A00',
+];
+
+/** A script in one of the forms, of commands that some application takes. */
+function remoteData(dice: Dice): Uint8Array {
+  const commands = Array.from({ length: below(dice, 8) }, () =>
+    below(dice, 8) === 0
+      ? encodeCommandApdu({
+          cla: 0x80,
+          ins: 0xe2,
+          p1: 0x91,
+          p2: 0,
+          data: shapeOctets(dice, pick(dice, REQUESTS).type).subarray(0, 255),
+          le: 256,
+        })
+      : fromHex(pick(dice, REMOTE_COMMANDS)),
+  );
+  if (below(dice, 3) === 0) return concat(...commands);
+  const objects = commands.map((apdu) => encodeTlv(0x22, apdu));
+  const chain = pick(dice, ['', '', '830101', '830102', '830103', '810182', '820100']);
+  if (below(dice, 3) === 0) return concat(fromHex(`AE80${chain}`), ...objects, fromHex('0000'));
+  return encodeTlv(0xaa, fromHex(chain), ...objects);
+}
+
+/** An operator and an SM-SR that send packets, most of them good, in messages of which some are lost or late. */
+const overTheAir: Scenario = async ({ card, files }, dice) => {
+  if (below(dice, 2) === 0) await send(card, 0, '80100000', fromHex(pick(dice, ['FFFFFFFF', 'FFFF80'])));
+  for (let left = below(dice, 6); left > 0; left--) {
+    const tar = pick(dice, Object.values(TAR));
+    const version = pick(dice, [1, 2, 3, 4, 5] as const);
+    const foreign = tar === TAR.otherDomain || tar === TAR.orphan;
+    const target = foreign ? otherDomainTarget(tar) : targetOf(tar);
+    const keys = foreign || tar === TAR.isdR ? {} : { keyset: version, keys: KEYSETS[version] };
+    const spi = spiOf(
+      pick(dice, [
+        '1619',
+        '1619',
+        '1639',
+        '1601',
+        '161A',
+        '1E19',
+        toHex(dice.bytes(2).map((each) => each & 0x3f)),
+      ]),
+    );
+    // Writes go up and never down, as counters do.
+    const counter = below(dice, 8) === 0 ? below(dice, files.writes) : files.writes;
+    if (spi.integrity === 'ds') continue;
+    const packet = sealRemoteCommand({ ...target, ...keys, spi }, counter, remoteData(dice));
+    const envelopes = packetEnvelopes(packet, SENDER, below(dice, 4));
+    for (const envelope of envelopes) {
+      const which = below(dice, 20) === 0 ? pick(dice, envelopes) : envelope;
+      await exchange(card, which);
+    }
+    await serveToolkit(card, dice);
+  }
 };
 
 const EIM_KEY = new Secret(new Uint8Array(32).fill(0x21));
@@ -276,6 +358,8 @@ export const SCENARIOS: readonly Scenario[] = [
   life,
   life,
   envelopes,
+  overTheAir,
+  overTheAir,
   iot,
   iot,
 ];

@@ -3,7 +3,7 @@ import { utf8Bytes } from '../base/bytes.ts';
 import { type Log, Secret, silentLog } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
 import { parseIccid, parseImsi } from '../codec/ids.ts';
-import { osPackage } from '../euicc/testing/os-profile.ts';
+import { KEYSETS, otaPackage } from '../euicc/testing/ota.ts';
 import { createTestPki, type TestPki } from '../euicc/testing/pki.ts';
 import {
   createWorld,
@@ -16,6 +16,9 @@ import {
   type World,
 } from '../euicc/testing/world.ts';
 import { buildProfilePackage } from '../operator/smdp/profile-builder.ts';
+
+/** The ISD-R's keyset, of a version that serves both secure channels. */
+export const SUBJECT_KEYS = { ...ISD_R_KEYS, kvn: 1 };
 
 /** Octets that no answer of the card may hold. */
 export type Hidden = { readonly name: string; readonly value: Uint8Array };
@@ -60,6 +63,10 @@ function hiddenOf({ pki }: World): readonly Hidden[] {
   return [
     ...Object.entries(texts).map(([name, text]) => ({ name, value: utf8Bytes(text.reveal()) })),
     ...Object.entries({ ...keys, ...card }).map(([name, value]) => ({ name, value: value.reveal() })),
+    ...Object.entries(KEYSETS).flatMap(([version, { kic, kid }]) => [
+      { name: `KIc ${version} of the enabled profile`, value: kic.key.reveal() },
+      { name: `KID ${version} of the enabled profile`, value: kid.key.reveal() },
+    ]),
     ...Object.entries(OS_SECRETS).map(([name, value]) => ({ name: `${name} of the enabled profile`, value })),
   ];
 }
@@ -76,9 +83,10 @@ export async function createSubject(options: {
     pki,
     seed,
     managed,
+    isdRKeys: SUBJECT_KEYS,
     log,
     profiles: [
-      { upp: osPackage(OS_SECRETS), metadata: sampleMetadata(ICCID_A), enabled: true },
+      { upp: otaPackage(OS_SECRETS), metadata: sampleMetadata(ICCID_A), enabled: true },
       { upp: subscriberPackage(ICCID_B, 4000), metadata: sampleMetadata(ICCID_B), enabled: false },
     ],
   });

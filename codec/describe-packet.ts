@@ -5,6 +5,7 @@ import { type DescribedNode, fault, hexNode, leaf } from './describe-node.ts';
 import {
   decodeCommandPacket,
   decodeResponsePacket,
+  decodeSpi,
   keyUseOf,
   type PacketBody,
   porStatusName,
@@ -69,15 +70,33 @@ function commandPacket(bytes: Uint8Array, at: number): DescribedNode {
     at,
     name: 'command packet',
     length: bytes.length,
-    children: [
-      leaf(at, 'CPL', String(bytes.length - 2)),
-      leaf(at + 2, 'CHL', `${13 + packet.integrityLength} (${packet.integrityLength} octets of integrity)`),
-      leaf(at + 3, 'SPI', `${spiText(packet.spi)} (${toHex(packet.head.subarray(3, 5))})`),
-      leaf(at + 5, 'KIc', keyText(packet.kic)),
-      leaf(at + 6, 'KID', keyText(packet.kid)),
-      leaf(at + 7, 'TAR', toHex(packet.tar)),
-      ...body,
-    ],
+    children: [...commandHead(bytes, at), ...body],
+  };
+}
+
+const COMMAND_HEAD_OCTETS = 10;
+
+/** CPL to TAR, of a packet or of the first part of one. */
+function commandHead(bytes: Uint8Array, at: number): DescribedNode[] {
+  const [cplHigh = 0, cplLow = 0, chl = 0, spi1 = 0, spi2 = 0, kic = 0, kid = 0] = bytes;
+  return [
+    leaf(at, 'CPL', String(cplHigh * 256 + cplLow)),
+    leaf(at + 2, 'CHL', `${chl} (${chl - 13} octets of integrity)`),
+    leaf(at + 3, 'SPI', `${spiText(decodeSpi(spi1, spi2))} (${toHex(bytes.subarray(3, 5))})`),
+    leaf(at + 5, 'KIc', keyText(kic)),
+    leaf(at + 6, 'KID', keyText(kid)),
+    leaf(at + 7, 'TAR', toHex(bytes.subarray(7, COMMAND_HEAD_OCTETS))),
+  ];
+}
+
+/** The first part of a packet in several messages: its head, and what there is of the rest. */
+function commandPart(bytes: Uint8Array, at: number): DescribedNode {
+  const rest = hexNode(at + COMMAND_HEAD_OCTETS, 'the packet so far', bytes.subarray(COMMAND_HEAD_OCTETS));
+  return {
+    at,
+    name: 'command packet, its first part',
+    length: bytes.length,
+    children: [...commandHead(bytes, at), rest],
   };
 }
 
@@ -251,6 +270,11 @@ function userDataNodes(
   return [head, ...(describePacket(user, at + userAt) ?? headedNodes(user, at + userAt))];
 }
 
+function packetNode(body: Uint8Array, at: number, whole: boolean): DescribedNode | undefined {
+  if (whole) return orFault(() => commandPacket(body, at), body, at);
+  return body.length < COMMAND_HEAD_OCTETS ? undefined : commandPart(body, at);
+}
+
 /** User data with a header of several elements, as the parts of a long message have it. */
 function headedNodes(user: Uint8Array, at: number): DescribedNode[] {
   const bodyAt = 1 + (user[0] ?? 0);
@@ -273,10 +297,9 @@ function headedNodes(user: Uint8Array, at: number): DescribedNode[] {
     return node;
   });
   const whole = parts.elements.length === 1;
-  const packet =
-    parts.elements.some(({ id }) => id === IEI.commandPacket) && whole
-      ? orFault(() => commandPacket(parts.body, at + bodyAt), parts.body, at + bodyAt)
-      : undefined;
+  const packet = parts.elements.some(({ id }) => id === IEI.commandPacket)
+    ? packetNode(parts.body, at + bodyAt, whole)
+    : undefined;
   return [
     { at, name: 'user data header', length: bodyAt, children: elements },
     packet ?? hexNode(at + bodyAt, whole ? 'data' : 'data of this part', parts.body),

@@ -5,12 +5,15 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { concat, fromHex, utf8Bytes } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
+import { encodeCommandApdu } from './apdu.ts';
 import { encodeTlv } from './ber-tlv.ts';
 import { DESCRIBED_KINDS, type DescribedKind, describe } from './describe.ts';
 import { describeContent } from './describe-content.ts';
 import { BoundProfilePackage, bppSegments } from './rsp/bpp.ts';
 import { RSP_OBJECTS } from './rsp/objects.ts';
 import { encodeCommandScript, encodeResponseScript } from './script.ts';
+import { decodeSpi, encodeCommandPacketHead } from './secured-packet.ts';
+import { packetEnvelopes } from './sms-envelope.ts';
 
 const TESTDATA = new URL('../../../shared/testdata/', import.meta.url);
 
@@ -177,6 +180,25 @@ test('secured packets are described, alone and in an SMS in an ENVELOPE', () => 
   const envelope = `80C20000${(data.length / 2).toString(16).padStart(2, '0')}${data}`;
   match(describe(fromHex(envelope)), expected);
   match(describe(fromHex(`027000${packet}00`), 'packet'), /! CPL says 32 octets, 33 follow/);
+});
+
+test('the first part of a long packet shows whom it is for, the others their place', () => {
+  const keys = { kic: 0x12, kid: 0x12, tar: fromHex('000001') };
+  const head = encodeCommandPacketHead({ ...keys, spi: decodeSpi(0x16, 0x19) }, 8, 320);
+  const packet = concat(head, new Uint8Array(320).fill(0xc5));
+  const [first = '', second = '', third = ''] = packetEnvelopes(
+    packet,
+    { originator: { type: 0x91, digits: '49' } },
+    3,
+  ).map((envelope) => describe(encodeCommandApdu(envelope)));
+  match(
+    first,
+    /part 1 of 3, reference 3[^]*CPL 328[^]*SPI counter higher, ciphered[^]*key version 1, aes[^]*TAR 000001/,
+  );
+  match(first, /the packet so far \[122\]/);
+  match(second, /part 2 of 3, reference 3[^]*data \[134\]/);
+  match(third, /part 3 of 3/);
+  deepEqual([first, second, third].flatMap(marked), []);
 });
 
 test('hex in any layout, base64, PEM and octets are taken; other text is refused', () => {

@@ -25,7 +25,7 @@ import {
   sealRemoteCommand,
 } from '../../crypto/scp80-host.ts';
 import { mandated, USIM_AID } from '../profile-samples.ts';
-import { osPackage } from './os-profile.ts';
+import { type OsSecrets, osPackage } from './os-profile.ts';
 import { exchange } from './terminal.ts';
 import { createTestPki } from './pki.ts';
 import { createWorld, ec, ICCID_A, ISD_R_KEYS, sampleMetadata, type World } from './world.ts';
@@ -142,8 +142,8 @@ function rfm(
 }
 
 /** The profile of tests of the card OS with two security domains and five applications for files. */
-export function otaPackage(): Uint8Array {
-  const elements = decodeProfilePackage(osPackage());
+export function otaPackage(secrets?: OsSecrets): Uint8Array {
+  const elements = decodeProfilePackage(osPackage(secrets));
   const versions = Object.entries(KEYSETS).map(([version, keys]) => [Number(version), keys] as const);
   const more = [
     securityDomain(MNO_SD, TAR.domain, versions, 40),
