@@ -35,18 +35,23 @@ export function createRemoteSession(state: State, commands: RemoteCommands): Rem
   let unread: Uint8Array | undefined;
 
   const perform = async (command: CommandApdu): Promise<Reply> => {
+    let reply: Reply;
     try {
-      const reply = await commands.process(command);
-      await state.commit();
-      reply.effect?.();
-      return reply;
+      reply = await commands.process(command);
     } catch (error) {
-      if (isAgentError(error, 'CLOSED')) throw error;
       state.rollback();
       if (error instanceof StatusWord) return status(error.sw);
-      if (isAgentError(error)) return status(SW.memoryFailure);
       throw error;
     }
+    try {
+      await state.commit();
+    } catch (error) {
+      // Without power nothing is answered at all; a medium that is full or worn leaves the card as it was.
+      if (isAgentError(error, 'CLOSED')) throw error;
+      return status(SW.memoryFailure);
+    }
+    reply.effect?.();
+    return reply;
   };
 
   /** Data without a Le waits for GET RESPONSE; with one that is too small it is cut. */
