@@ -275,6 +275,10 @@ async function isdRKeysOf(
   };
 }
 
+function isKeyVersion(kvn: number): boolean {
+  return (kvn >= 0x01 && kvn <= 0x0f) || (kvn >= 0x30 && kvn <= 0x3f);
+}
+
 function parseIsdRKeys(text: string): IsdRKeys {
   const wrong = (why: string): AgentError => new AgentError('KEY_INVALID', { why });
   let value: unknown;
@@ -286,8 +290,8 @@ function parseIsdRKeys(text: string): IsdRKeys {
   const held =
     typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
   const { kvn } = held;
-  if (typeof kvn !== 'number' || !Number.isInteger(kvn) || kvn < 0x30 || kvn > 0x3f) {
-    throw wrong('kvn: expected 48 to 63');
+  if (typeof kvn !== 'number' || !Number.isInteger(kvn) || !isKeyVersion(kvn)) {
+    throw wrong('kvn: expected 48 to 63 (SCP03), or 1 to 15 (SCP80)');
   }
   const [enc, mac, dek] = KEY_NAMES.map((name) => {
     const hex = held[name];
