@@ -62,7 +62,11 @@ export function createRadioWorld(options: {
   return {
     async attach(request): Promise<AttachOutcome> {
       const network = options.networks.find(({ plmn }) => request.imsi.startsWith(plmn));
-      if (network === undefined || !covered.has(network.plmn))
+      if (
+        network === undefined ||
+        !covered.has(network.plmn) ||
+        (request.plmn ?? network.plmn) !== network.plmn
+      )
         return { registered: false, why: 'no-service' };
       const outcome = await authenticate(network.hlr, request);
       if (outcome !== 'accepted') return { registered: false, why: 'denied', cause: outcome };
@@ -84,6 +88,15 @@ export function createRadioWorld(options: {
       return () => void listeners.delete(listener);
     },
     signalStrength: () => SIGNAL,
+    scan: () =>
+      options.networks
+        .filter(({ plmn }) => covered.has(plmn))
+        .map(({ plmn, name }) => ({
+          plmn,
+          operatorName: name,
+          accessTechnology: E_UTRAN,
+          forbidden: false,
+        })),
     setCoverage(plmn, on) {
       if (on) covered.add(plmn);
       else covered.delete(plmn);

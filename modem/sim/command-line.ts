@@ -24,7 +24,8 @@ export function parseCommandLine(body: string): readonly ParsedCommand[] | undef
     const found = EXTENDED.test(rest) ? takeExtended(rest) : takeBasic(rest);
     if (found === undefined) return undefined;
     commands.push(found.command);
-    rest = found.rest;
+    // Basic commands need no semicolon after them; one in front of the next command does no harm.
+    rest = found.rest.replace(/^;(?=.)/, '');
   }
   return commands;
 }
@@ -87,6 +88,13 @@ function withoutSpaces(text: string): string {
   return text.replace(/"[^"]*"?|\s+/g, (part) => (part.startsWith('"') ? part : ''));
 }
 
+/** A backslash and two hexadecimal digits stand for a character (5.4.2.2). */
+function unescaped(text: string): string {
+  return text.replace(/\\([0-9A-F]{2})/gi, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
+}
+
 /** Cuts a value at its commas; a missing parameter is undefined. Undefined as a whole when a string does not end. */
 export function parseParameters(value: string): readonly (Parameter | undefined)[] | undefined {
   if (value === '') return [];
@@ -95,7 +103,7 @@ export function parseParameters(value: string): readonly (Parameter | undefined)
   for (;;) {
     const match = pattern.exec(value);
     if (match === null) return undefined;
-    if (match[1] !== undefined) found.push({ text: match[1], quoted: true });
+    if (match[1] !== undefined) found.push({ text: unescaped(match[1]), quoted: true });
     else
       found.push(match[2] === undefined || match[2] === '' ? undefined : { text: match[2], quoted: false });
     if (match[3] === '') return found;

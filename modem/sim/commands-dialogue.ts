@@ -85,6 +85,12 @@ const serialNumber: CommandRow = {
   },
 };
 
+/** `yy/MM/dd,hh:mm:ss+zz` in UTC. */
+function clockText(wallMs: number): string {
+  const [date = '', time = ''] = new Date(wallMs).toISOString().split('T');
+  return `${date.slice(2).replaceAll('-', '/')},${time.slice(0, 8)}+00`;
+}
+
 export const DIALOGUE_COMMANDS: CommandTable = {
   E: flag('echo'),
   Q: flag('quiet'),
@@ -132,7 +138,12 @@ export const DIALOGUE_COMMANDS: CommandTable = {
   '+CGSN': serialNumber,
   '+GCAP': identity(() => ['+GCAP: +CGSM,+ES']),
   '+CSCS': keptSetting('+CSCS', ['IRA', 'GSM', 'UCS2', 'HEX'], true),
-  '+CMGF': keptSetting('+CMGF', ['0', '1'], false),
+  '+CCLK': {
+    test: () => DONE,
+    read: ({ clock }) => [`+CCLK: "${clockText(clock.wall())}"`],
+  },
+  '+CMER': keptSetting('+CMER', ['0', '1', '2', '3'], false),
+  '+FCLASS': { test: () => ['0'], read: () => ['0'], set: (_, [n]) => (n?.text === '0' ? DONE : 'ERROR') },
   '+CRC': keptSetting('+CRC', ['0', '1'], false),
   '+ICF': keptSetting('+ICF', ['3,3'], false),
   '+IFC': keptSetting('+IFC', ['0,0', '2,2'], false),

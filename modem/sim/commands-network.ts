@@ -1,8 +1,15 @@
 // Commands of registration, operator, signal and data contexts (3GPP TS 27.007, 7.2, 7.3, 8.1, 8.5, 10.1).
 import { CME } from '../cme-errors.ts';
 import { cardError } from './commands-card.ts';
-import { DONE, numberOf, type CommandContext, type CommandRow, type CommandTable } from './commands.ts';
-import type { Camped } from './radio.ts';
+import {
+  DONE,
+  keptSetting,
+  numberOf,
+  type CommandContext,
+  type CommandRow,
+  type CommandTable,
+} from './commands.ts';
+import type { Air, Camped, VisibleNetwork } from './radio.ts';
 import type { ServiceState } from './service.ts';
 
 type ReportName = 'CREG' | 'CGREG' | 'CEREG';
@@ -84,18 +91,26 @@ function camped({ equipment }: CommandContext): Camped | undefined {
   return state.is === 'registered' ? state : undefined;
 }
 
-function operatorText(network: Camped, format: number): string {
+function operatorText(network: Pick<Camped, 'plmn' | 'operatorName'>, format: number): string {
   return `"${format === 2 ? network.plmn : format === 1 ? network.operatorName.slice(0, 8) : network.operatorName}"`;
 }
 
-const cops: CommandRow = {
+/** `<stat>` of +COPS=?: available, current, forbidden. */
+const ON_AIR = { available: 1, current: 2, forbidden: 3 } as const;
+
+function onAirStat(network: VisibleNetwork, current: Camped | undefined): number {
+  if (network.forbidden) return ON_AIR.forbidden;
+  return network.plmn === current?.plmn ? ON_AIR.current : ON_AIR.available;
+}
+
+const cops = ({ scan }: Air): CommandRow => ({
   test: (context) => {
-    const network = camped(context);
-    const list =
-      network === undefined
-        ? ''
-        : `(2,${[0, 1, 2].map((format) => operatorText(network, format)).join(',')},${network.accessTechnology}),`;
-    return [`+COPS: ${list},(0-4),(0-2)`];
+    if (context.equipment.functionality !== 1) return { cme: CME.noNetwork };
+    const found = scan().map((network) => {
+      const names = [0, 1, 2].map((format) => operatorText(network, format)).join(',');
+      return `(${onAirStat(network, camped(context))},${names},${network.accessTechnology}),`;
+    });
+    return [`+COPS: ${found.join('')},(0-4),(0-2)`];
   },
   read: (context) => {
     const network = camped(context);
@@ -114,21 +129,21 @@ const cops: CommandRow = {
     }
     const error = cardError(context.equipment.simStatus, true);
     if (error !== undefined) return error;
-    context.settings.values.set('+COPS', String(wanted));
-    if (wanted === 1 && operator !== undefined) {
-      const network = camped(context);
-      const known =
-        network !== undefined && [0, 1, 2].some((n) => operatorText(network, n) === `"${operator.text}"`);
-      if (!known) return { cme: CME.noNetwork };
+    let plmn: string | undefined;
+    if (wanted === 1) {
+      if (operator === undefined) return { cme: CME.incorrectParameters };
+      plmn = scan().find((network) => operatorText(network, shape) === `"${operator.text}"`)?.plmn;
+      if (plmn === undefined) return { cme: CME.noNetwork };
     }
-    context.equipment.seekService(wanted !== 2);
+    context.settings.values.set('+COPS', String(wanted));
+    context.equipment.seekService(wanted !== 2, plmn);
     return DONE;
   },
-};
+});
 
-const csq = (signal: () => number): CommandRow => ({
+const csq = ({ signalStrength }: Air): CommandRow => ({
   test: () => ['+CSQ: (0-31,99),(0-7,99)'],
-  action: ({ equipment }) => [`+CSQ: ${equipment.functionality === 1 ? signal() : 99},99`],
+  action: ({ equipment }) => [`+CSQ: ${equipment.functionality === 1 ? signalStrength() : 99},99`],
 });
 
 const cgdcont: CommandRow = {
@@ -193,17 +208,85 @@ const cgpaddr: CommandRow = {
   },
 };
 
-export function networkCommands(signal: () => number): CommandTable {
+/** Received power in dBm as +CSQ counts it (8.5); LTE's reference signals are about 20 dB below. */
+function powers({ signalStrength }: Air): { readonly rssi: number; readonly rsrp: number } | undefined {
+  const csq = signalStrength();
+  return csq > 31 ? undefined : { rssi: 2 * csq - 113, rsrp: 2 * csq - 133 };
+}
+
+const cesq = (air: Air): CommandRow => ({
+  test: () => ['+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-49,255),(0-34,255),(0-97,255)'],
+  action: ({ equipment }) => {
+    const power = equipment.functionality === 1 ? powers(air) : undefined;
+    return [`+CESQ: 99,99,255,255,${power === undefined ? '255,255' : `20,${power.rsrp + 141}`}`];
+  },
+});
+
+/** Dynamic parameters of an active context (10.1.23): bearer 5 is the default one. */
+const cgcontrdp: CommandRow = {
+  test: (context) => [`+CGCONTRDP: (${isActive(context, DEFAULT_BEARER) ? DEFAULT_BEARER : ''})`],
+  action: (context) => contextLine(context, DEFAULT_BEARER),
+  set: (context, [id]) => {
+    const cid = numberOf(id, [1, 16], DEFAULT_BEARER);
+    return cid === undefined ? 'ERROR' : contextLine(context, cid);
+  },
+};
+
+function contextLine(context: CommandContext, cid: number): readonly string[] {
+  const network = camped(context);
+  if (!isActive(context, cid) || network === undefined) return [];
+  const apn = context.settings.contexts.get(cid)?.apn ?? '';
+  return [`+CGCONTRDP: ${cid},5,"${apn}","${network.address}.255.255.255.0"`];
+}
+
+/** Indicators (8.9): signal, service, roaming. */
+const cind = ({ signalStrength }: Air): CommandRow => ({
+  test: () => ['+CIND: ("signal",(0-5)),("service",(0,1)),("roam",(0,1))'],
+  read: (context) => {
+    const network = camped(context);
+    const csq = signalStrength();
+    const bars = network === undefined || csq > 31 ? 0 : Math.ceil(csq / 7);
+    return [`+CIND: ${bars},${network === undefined ? 0 : 1},${network?.roaming === true ? 1 : 0}`];
+  },
+});
+
+const ws46: CommandRow = {
+  test: () => ['+WS46: (28)'],
+  read: () => ['28'],
+  set: (_, [n]) => (numberOf(n, [28, 28]) === undefined ? 'ERROR' : DONE),
+};
+
+export function networkCommands(air: Air): CommandTable {
   return {
     '+CREG': report('CREG'),
     '+CGREG': report('CGREG'),
     '+CEREG': report('CEREG'),
-    '+COPS': cops,
-    '+CSQ': csq(signal),
+    '+COPS': cops(air),
+    '+CSQ': csq(air),
+    '+CESQ': cesq(air),
+    '+CIND': cind(air),
     '+CPAS': { test: () => ['+CPAS: (0,3,4)'], action: () => ['+CPAS: 0'] },
+    '+WS46': ws46,
     '+CGDCONT': cgdcont,
+    '+CGCONTRDP': cgcontrdp,
     '+CGATT': cgatt,
     '+CGACT': cgact,
     '+CGPADDR': cgpaddr,
+    '+CGEREP': keptSetting('+CGEREP', ['0', '1', '2'], false),
+  };
+}
+
+/** Commands that a vendor adds; personalities name those that they have. */
+export function vendorNetworkCommands(air: Air): CommandTable {
+  return {
+    '+QCSQ': {
+      test: () => ['+QCSQ: "NOSERVICE","GSM","WCDMA","LTE","eMTC","NBIoT"'],
+      action: ({ equipment }) => {
+        const power = equipment.functionality === 1 ? powers(air) : undefined;
+        return [
+          power === undefined ? '+QCSQ: "NOSERVICE"' : `+QCSQ: "LTE",${power.rssi},${power.rsrp},150,-10`,
+        ];
+      },
+    },
   };
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Parameter } from './command-line.ts';
 import type { DialogueSettings, FinalResult } from './dce.ts';
+import type { MessageStore } from './commands-messages.ts';
 import type { Equipment } from './equipment.ts';
 import type { Faults } from './faults.ts';
 import type { SimQuirks } from './quirks.ts';
@@ -23,6 +24,7 @@ export type ModemSettings = {
   operatorFormat: number;
   /** PDP contexts by `<cid>`. */
   readonly contexts: Map<number, { readonly type: string; readonly apn: string }>;
+  readonly messages: MessageStore;
 };
 
 /** Logical channels that the terminal opened by +CCHO: session id to channel. */
@@ -68,13 +70,17 @@ export type CommandContext = {
   /** Takes the port away, and gives it back after so many milliseconds. */
   readonly dropPort: (ms: number) => void;
   readonly takeCardOut: (ms: number) => void;
+  /** Prompts the terminal for a text that Ctrl-Z ends; undefined when it is given up with ESC. */
+  readonly ask: () => Promise<string | undefined>;
+  /** Hands a short message to the network; answers its reference. */
+  readonly sendMessage: (tpdu: Uint8Array) => number;
 };
 
 /** A result that ends the command line without success. */
 export type Failure = Exclude<FinalResult, 'OK'>;
 
-/** Information lines, or the result that ends the command line. */
-export type Reply = readonly string[] | Failure;
+/** Information lines, or the result that ends the command line, or what is made of a text that the terminal is asked for. */
+export type Reply = readonly string[] | Failure | { readonly ask: (text: string) => Reply };
 
 type Answer = Reply | Promise<Reply>;
 

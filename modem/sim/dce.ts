@@ -26,6 +26,8 @@ export type FinalResult =
   | 'ERROR'
   | 'NO CARRIER'
   | { readonly cme: number }
+  /** +CMS ERROR of 3GPP TS 27.005, 3.2.5. */
+  | { readonly cms: number }
   /** No result at all: the modem resets, hangs, or drops it. */
   | 'SILENT';
 
@@ -34,6 +36,8 @@ export type LineResult = { readonly info: readonly string[]; readonly final: Fin
 export type Dce = {
   /** An unsolicited result code; held back while a command line is executed. */
   unsolicited(text: string): void;
+  /** Prompts for a text (3GPP TS 27.005, 3.5.1): up to Ctrl-Z. Undefined when the terminal gives it up with ESC. */
+  ask(): Promise<string | undefined>;
   /** Forgets what was typed and said, as a restart does. */
   reset(): void;
 };
@@ -61,7 +65,10 @@ export type DceOptions = {
 const NUMERIC: Readonly<Record<string, string>> = { OK: '0', 'NO CARRIER': '3', ERROR: '4' };
 const MAX_LINE_OCTETS = 16_384;
 const MAX_QUEUED_LINES = 64;
+const MAX_TEXT_OCTETS = 1_024;
 const SPACE = 0x20;
+const CTRL_Z = 0x1a;
+const ESC = 0x1b;
 const SLASH = 0x2f;
 
 /** One per modem; `feed` takes what arrives. */
@@ -74,6 +81,8 @@ export function createDce(options: DceOptions): Dce & { feed(arrival: Arrival): 
   let running = false;
   let held: string[] = [];
   let life = 0;
+  /** The text that a command has prompted for. */
+  let entry: { readonly text: number[]; readonly done: (text: string | undefined) => void } | undefined;
   /** When the octets that are taken now have arrived: what they ask for is answered after that. */
   let endedUs = 0;
 
@@ -88,6 +97,7 @@ export function createDce(options: DceOptions): Dce & { feed(arrival: Arrival): 
   };
   const finalText = (final: FinalResult): string => {
     if (final === 'SILENT' || settings.quiet) return '';
+    if (typeof final === 'object' && 'cms' in final) return `${eol()}+CMS ERROR: ${final.cms}${eol()}`;
     if (typeof final === 'object') {
       if (options.errorWords !== undefined)
         return `${eol()}+CME ERROR: ${options.errorWords(final.cme)}${eol()}`;
@@ -144,7 +154,23 @@ export function createDce(options: DceOptions): Dce & { feed(arrival: Arrival): 
     if (queue.length < MAX_QUEUED_LINES) queue.push({ body, endedUs });
     void runQueue();
   };
+  const takeText = (octet: number): void => {
+    if (entry === undefined) return;
+    if (octet === CTRL_Z || octet === ESC) {
+      const { text, done } = entry;
+      entry = undefined;
+      done(octet === ESC ? undefined : (decode(text) ?? ''));
+    } else if (octet === settings.s5) {
+      entry.text.pop();
+    } else if (octet >= SPACE && entry.text.length < MAX_TEXT_OCTETS) {
+      entry.text.push(octet);
+    }
+  };
   const take = (octet: number): void => {
+    if (entry !== undefined) {
+      takeText(octet);
+      return;
+    }
     if (octet === settings.s3) {
       endLine();
       return;
@@ -172,8 +198,16 @@ export function createDce(options: DceOptions): Dce & { feed(arrival: Arrival): 
       if (running) held.push(text);
       else send(urcText(text));
     },
+    ask() {
+      send(`${eol()}> `);
+      return new Promise((resolve) => {
+        entry = { text: [], done: resolve };
+      });
+    },
     reset() {
       life++;
+      entry?.done(undefined);
+      entry = undefined;
       typed = [];
       overflow = false;
       queue = [];

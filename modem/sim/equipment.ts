@@ -11,6 +11,7 @@ import {
   authenticate,
   readSubscriber,
   startCardSession,
+  type PinState,
   unblockPin,
   verifyPin,
   type SimInformation,
@@ -37,10 +38,12 @@ export type Equipment = {
   readonly simStatus: SimStatus;
   readonly sim: SimInformation | undefined;
   setFunctionality(fun: Functionality): Promise<void>;
-  /** Attaches where everything for it is there, or detaches until told otherwise. */
-  seekService(seek: boolean): void;
+  /** Attaches where everything for it is there, to `plmn` alone when it is given, or detaches until told otherwise. */
+  seekService(seek: boolean, plmn?: string): void;
   enterPin(pin: string): Promise<boolean>;
   unblock(puk: string, pin: string): Promise<boolean>;
+  /** Takes notice of a try of the PIN that failed elsewhere: a blocked card asks for its PUK. */
+  pinFailed(state: PinState): void;
   /** Serves proactive commands that the card announced. Called when the terminal has its answer. */
   serveCard(): Promise<void>;
   /** Power on after a cut or restart, or off. */
@@ -79,6 +82,7 @@ export function createEquipment(options: EquipmentOptions): Equipment {
   let announced: number | undefined;
   let functionality: Functionality = 1;
   let seeking = true;
+  let onlyPlmn: string | undefined;
   let simStatus: SimStatus = 'off';
   let sim: SimInformation | undefined;
   let startedWith: string | undefined;
@@ -114,6 +118,7 @@ export function createEquipment(options: EquipmentOptions): Equipment {
     service.start({
       imsi: sim.imsi,
       imei: options.imei,
+      ...(onlyPlmn === undefined ? {} : { plmn: onlyPlmn }),
       async authenticate(rand, autn) {
         const answer = await authenticate(reader, usim, rand, autn);
         void serveCard();
@@ -215,10 +220,12 @@ export function createEquipment(options: EquipmentOptions): Equipment {
         attach();
       }
     },
-    seekService(seek) {
+    seekService(seek, plmn) {
+      const changed = onlyPlmn !== plmn;
       seeking = seek;
-      if (!seek) service.stop();
-      else if (service.state.is === 'off') attach();
+      onlyPlmn = plmn;
+      if (!seek || changed) service.stop();
+      if (seek && service.state.is === 'off') attach();
     },
     async enterPin(pin) {
       const state = await verifyPin(reader, pin);
@@ -231,10 +238,14 @@ export function createEquipment(options: EquipmentOptions): Equipment {
       if (done) await readySim();
       return done;
     },
+    pinFailed(state) {
+      if (state.is === 'puk') setStatus('puk');
+    },
     serveCard,
     async powerOn() {
       functionality = 1;
       seeking = true;
+      onlyPlmn = undefined;
       startedWith = undefined;
       await startCard();
     },
@@ -270,5 +281,6 @@ function onlyFor(radio: RadioNetwork, fits: () => boolean): RadioNetwork {
     setBearer: (imsi, up) => radio.setBearer(imsi, up),
     onChange: (listener) => radio.onChange(listener),
     signalStrength: () => radio.signalStrength(),
+    scan: () => radio.scan(),
   };
 }

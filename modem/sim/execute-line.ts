@@ -2,7 +2,9 @@
 import { CME } from '../cme-errors.ts';
 import { CARD_COMMANDS, VENDOR_CARD_COMMANDS } from './commands-card.ts';
 import { DIALOGUE_COMMANDS } from './commands-dialogue.ts';
-import { networkCommands } from './commands-network.ts';
+import { MESSAGE_COMMANDS } from './commands-messages.ts';
+import { networkCommands, vendorNetworkCommands } from './commands-network.ts';
+import { SECURITY_COMMANDS } from './commands-security.ts';
 import {
   DONE,
   type CommandContext,
@@ -14,6 +16,7 @@ import {
 import { parseCommandLine, parseParameters, type ParsedCommand } from './command-line.ts';
 import type { LineResult } from './dce.ts';
 import type { SimQuirks } from './quirks.ts';
+import type { Air } from './radio.ts';
 
 const CARD_NAMES: ReadonlySet<string> = new Set([
   ...Object.keys(CARD_COMMANDS).filter((name) => name !== '+CFUN'),
@@ -35,18 +38,22 @@ const simSleep: CommandRow = {
 };
 
 /** The commands of a modem with these quirks. */
-export function commandTable(quirks: SimQuirks, signal: () => number): CommandTable {
-  const vendor = Object.entries(VENDOR_CARD_COMMANDS).filter(([name]) =>
-    quirks.vendorCommands.includes(name),
+export function commandTable(quirks: SimQuirks, radio: Air): CommandTable {
+  const vendor = Object.entries({ ...VENDOR_CARD_COMMANDS, ...vendorNetworkCommands(radio) }).filter(
+    ([name]) => quirks.vendorCommands.includes(name),
   );
   const all = Object.entries({
     ...DIALOGUE_COMMANDS,
     ...CARD_COMMANDS,
-    ...networkCommands(signal),
+    ...SECURITY_COMMANDS,
+    ...MESSAGE_COMMANDS,
+    ...networkCommands(radio),
     ...Object.fromEntries(vendor),
     ...(quirks.simSleep ? { '+ECSIMSLEEP': simSleep } : {}),
   });
-  return Object.fromEntries(all.filter(([name]) => !quirks.missing.includes(name)));
+  const table = Object.fromEntries(all.filter(([name]) => !quirks.missing.includes(name)));
+  // Its own name is in the list that it gives (3GPP TS 27.007, 8.37).
+  return { ...table, '+CLAC': { test: () => DONE, action: () => ['+CLAC', ...Object.keys(table)] } };
 }
 
 /** Runs the commands of a line in order until one does not end in OK (V.250, 5.3). */
@@ -64,7 +71,8 @@ export async function executeLine(
   const commands = parseCommandLine(body);
   if (commands === undefined) return { info, final: 'ERROR' };
   for (const command of commands) {
-    const reply = guard(command, context) ?? (await executeCommand(command, table[command.name], context));
+    const answer = guard(command, context) ?? (await executeCommand(command, table[command.name], context));
+    const reply = await entered(answer, context);
     if (context.quirks.cardStopsData) {
       context.equipment.service.block(context.sessions.size + context.quirkState.csimChannels.size > 0);
     }
@@ -72,6 +80,16 @@ export async function executeLine(
     info.push(...reply.map((line) => spelled(command.name, line, context.quirks)));
   }
   return { info, final: 'OK' };
+}
+
+/** Asks the terminal for the text that a command wants; given up, the command has done nothing. */
+async function entered(reply: Reply, context: CommandContext): Promise<Exclude<Reply, { ask: unknown }>> {
+  let result = reply;
+  while (typeof result === 'object' && 'ask' in result) {
+    const text = await context.ask();
+    result = text === undefined ? DONE : result.ask(text);
+  }
+  return result;
 }
 
 function isInfo(reply: Reply): reply is readonly string[] {

@@ -19,7 +19,7 @@ export const PERSONALITIES = {
   'quectel-ec25': {
     identity: { manufacturer: 'Quectel', model: 'EC25', revision: 'EC25EFAR06A06M4G' },
     quirks: {
-      vendorCommands: ['+QCCID'],
+      vendorCommands: ['+QCCID', '+QCSQ'],
       cglaLastBlock: 2,
       bootLine: 'RDY',
       answerDelay: 20,
@@ -30,7 +30,7 @@ export const PERSONALITIES = {
   'quectel-eg25': {
     identity: { manufacturer: 'Quectel', model: 'EG25', revision: 'EG25GGBR07A08M2G' },
     quirks: {
-      vendorCommands: ['+QCCID'],
+      vendorCommands: ['+QCCID', '+QCSQ'],
       csimChannels: 'apdus-fail',
       refreshDropsPort: 4_000,
       bootLine: 'RDY',
@@ -41,7 +41,7 @@ export const PERSONALITIES = {
   'quectel-bg95': {
     identity: { manufacturer: 'Quectel', model: 'BG95-M3', revision: 'BG95M3LAR02A04' },
     quirks: {
-      vendorCommands: ['+QCCID'],
+      vendorCommands: ['+QCCID', '+QCSQ'],
       bootLine: 'APP RDY',
       answerDelay: 50,
       missing: ['+CCHO', '+CGLA', '+CCHC'],
@@ -51,7 +51,7 @@ export const PERSONALITIES = {
   'quectel-bg96': {
     identity: { manufacturer: 'Quectel', model: 'BG96', revision: 'BG96MAR02A07M1G' },
     quirks: {
-      vendorCommands: ['+QCCID'],
+      vendorCommands: ['+QCCID', '+QCSQ'],
       bootLine: 'APP RDY',
       answerDelay: 50,
       missing: ['+CCHO', '+CGLA', '+CCHC'],
@@ -60,23 +60,23 @@ export const PERSONALITIES = {
   },
   'quectel-eg95': {
     identity: { manufacturer: 'Quectel', model: 'EG95', revision: 'EG95EFBR06A08M4G' },
-    quirks: { vendorCommands: ['+QCCID'], csimSelect: 'cme-0', bootLine: 'RDY', answerDelay: 20 },
+    quirks: { vendorCommands: ['+QCCID', '+QCSQ'], csimSelect: 'cme-0', bootLine: 'RDY', answerDelay: 20 },
     seen: 'atsign-foundation/at_libraries#395',
   },
   'quectel-em061k': {
     identity: { manufacturer: 'Quectel', model: 'EM061K-GL', revision: 'EM061KGLAAR01A03M4G' },
-    quirks: { vendorCommands: ['+QCCID'], isdrNeedsProfile: true, testForm: 'error' },
+    quirks: { vendorCommands: ['+QCCID', '+QCSQ'], isdrNeedsProfile: true, testForm: 'error' },
     seen: 'lpac#242, #300 (EM05-G)',
   },
   'quectel-ec800g': {
     identity: { manufacturer: 'Quectel', model: 'EC800G-CN', revision: 'EC800GCNGAR01A02M04' },
-    quirks: { vendorCommands: ['+QCCID'], endless61: true, bootLine: 'RDY' },
+    quirks: { vendorCommands: ['+QCCID', '+QCSQ'], endless61: true, bootLine: 'RDY' },
     seen: 'forums.quectel.com/t/44916',
   },
   'quectel-eg916q': {
     identity: { manufacturer: 'Quectel', model: 'EG916Q-GL', revision: 'EG916QGLLGR01A05M08' },
     quirks: {
-      vendorCommands: ['+QCCID'],
+      vendorCommands: ['+QCCID', '+QCSQ'],
       crsm: 'cme-3',
       proactive: 'ignored',
       radioOffDropsPort: 3_000,

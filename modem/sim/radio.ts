@@ -18,6 +18,8 @@ export type AuthenticateAnswer =
 export type AttachRequest = {
   readonly imsi: Imsi;
   readonly imei: Imei;
+  /** Selected by hand: no other network will do. */
+  readonly plmn?: string;
   /** Puts RAND and AUTN (16 octets each) to the USIM. */
   readonly authenticate: (rand: Uint8Array, autn: Uint8Array) => Promise<AuthenticateAnswer>;
 };
@@ -51,4 +53,14 @@ export type RadioNetwork = {
   onChange(listener: () => void): () => void;
   /** As in +CSQ: 0 to 31, or 99 when not known. */
   signalStrength(): number;
+  /** What is on the air, for +COPS=?. */
+  scan(): readonly VisibleNetwork[];
+};
+
+/** What commands ask of the air without any card. */
+export type Air = Pick<RadioNetwork, 'signalStrength' | 'scan'>;
+
+export type VisibleNetwork = Pick<Camped, 'plmn' | 'operatorName' | 'accessTechnology'> & {
+  /** Every device is refused there. */
+  readonly forbidden: boolean;
 };

@@ -9,6 +9,7 @@ import type { ByteLink } from '../byte-link.ts';
 import { CME_ERRORS } from '../cme-errors.ts';
 import { cardKind, runOwnLpa } from './card-kinds.ts';
 import { freshQuirkState, type CommandContext, type ModemSettings, type SimIdentity } from './commands.ts';
+import { type Arrival, receiveMessage } from './message-arrival.ts';
 import { registrationReports } from './commands-network.ts';
 import { createDce, defaultDialogue } from './dce.ts';
 import { createEquipment, type Equipment, type EquipmentEvent } from './equipment.ts';
@@ -34,6 +35,8 @@ export type SimModemOptions = {
   readonly faults?: readonly Fault[];
   /** Where the faults' chances come from. */
   readonly seed?: number;
+  /** Takes the short messages that are sent (SMS-SUBMIT TPDU). */
+  readonly onShortMessage?: (tpdu: Uint8Array) => void;
   /** Told when the port goes away and when it is there again, maybe under another name. */
   readonly onPort?: (present: boolean) => void;
 };
@@ -50,6 +53,8 @@ export type SimModem = {
   elapsedUs(): number;
   /** Tells every change of service. The answer cancels. */
   onService(listener: (state: ServiceState) => void): () => void;
+  /** A short message from the network (SMS-DELIVER TPDU): to the card, to the store, or nowhere. */
+  deliver(tpdu: Uint8Array): Promise<Arrival>;
   /** Power cut and return: volatile state is gone, nothing was said. */
   powerCycle(): Promise<void>;
   close(): Promise<void>;
@@ -67,6 +72,7 @@ function factorySettings(): ModemSettings {
     reports: { CREG: 0, CGREG: 0, CEREG: 0 },
     operatorFormat: 0,
     contexts: new Map([[1, { type: 'IP', apn: '' }]]),
+    messages: new Map(),
   };
 }
 
@@ -82,6 +88,7 @@ export function createSimModem(options: SimModemOptions): SimModem {
   let line: SimLine | undefined;
   let service: ServiceState = { is: 'off' };
   let restarting = false;
+  let messageReference = 0;
   /** Between a restart and the first start of the card after it. */
   let restarted = false;
   /** While it boots, the modem hears and says nothing. */
@@ -159,8 +166,14 @@ export function createSimModem(options: SimModemOptions): SimModem {
     crash: () => void powerCycle(),
     dropPort,
     takeCardOut: (ms) => void takeCardOut(ms),
+    ask: () => dce.ask(),
+    sendMessage(tpdu) {
+      options.onShortMessage?.(tpdu);
+      messageReference = (messageReference + 1) & 0xff;
+      return messageReference;
+    },
   };
-  const table = commandTable(quirks, () => options.radio.signalStrength());
+  const table = commandTable(quirks, options.radio);
 
   const powerCycle = async (): Promise<void> => {
     restarting = false;
@@ -221,6 +234,7 @@ export function createSimModem(options: SimModemOptions): SimModem {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    deliver: (tpdu) => receiveMessage(tpdu, context, (text) => dce.unsolicited(text)),
     powerCycle,
     async close() {
       await line?.close();

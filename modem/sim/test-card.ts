@@ -46,6 +46,13 @@ const REFRESH_UICC_RESET = encodeTlv(
   encodeTlv(0x82, Uint8Array.of(0x81, 0x82)),
 );
 const MAX_PIN_TRIES = 3;
+const INS_CHANGE = 0x24;
+const INS_DISABLE = 0x26;
+const INS_ENABLE = 0x28;
+
+function digits(block: Uint8Array): string {
+  return String.fromCharCode(...block.filter((octet) => octet !== 0xff));
+}
 
 type Channel = {
   application: 'none' | 'usim' | 'applet';
@@ -70,7 +77,9 @@ export function createTestCard(options: TestCardOptions = {}): TestCard {
   let enabled = 0;
   let next = 0;
   let powered = false;
-  let verified = options.pin === undefined;
+  let pin = options.pin ?? '0000';
+  let enabledPin = options.pin !== undefined;
+  let verified = !enabledPin;
   let tries = MAX_PIN_TRIES;
   let proactive: Uint8Array | undefined;
 
@@ -83,8 +92,10 @@ export function createTestCard(options: TestCardOptions = {}): TestCard {
     channel.response = bytes;
     return status(0x6100 | (Math.min(bytes.length, 256) & 0xff));
   };
-  const fcp = (name: Uint8Array): Uint8Array =>
-    encodeTlv(0x62, encodeTlv(0x82, Uint8Array.of(0x78, 0x21)), encodeTlv(0x84, name));
+  const fcp = (...members: Uint8Array[]): Uint8Array =>
+    encodeTlv(0x62, encodeTlv(0x82, Uint8Array.of(0x78, 0x21)), ...members);
+  const pinStatus = (): Uint8Array =>
+    encodeTlv(0xc6, Uint8Array.of(0x90, 1, enabledPin ? 0x80 : 0), Uint8Array.of(0x83, 1, 1));
 
   const fileOf = (channel: Channel): Uint8Array | undefined => {
     const profile = profiles[enabled];
@@ -106,7 +117,7 @@ export function createTestCard(options: TestCardOptions = {}): TestCard {
         Object.assign(channel, { application: 'usim', file: '7FFF' });
       else if (equalBytes(command.data, APPLET)) channel.application = 'applet';
       else return status(SW.fileNotFound);
-      return later(channel, fcp(command.data));
+      return later(channel, fcp(encodeTlv(0x84, command.data), pinStatus()));
     }
     const file = [...command.data]
       .map((octet) => octet.toString(16).padStart(2, '0'))
@@ -119,7 +130,7 @@ export function createTestCard(options: TestCardOptions = {}): TestCard {
       channel.file = before;
       return status(SW.fileNotFound);
     }
-    return later(channel, fcp(command.data));
+    return later(channel, fcp(encodeTlv(0x84, command.data)));
   };
   const read = (channel: Channel, command: CommandApdu): Uint8Array => {
     const file = fileOf(channel);
@@ -141,10 +152,14 @@ export function createTestCard(options: TestCardOptions = {}): TestCard {
   const verify = (command: CommandApdu): Uint8Array => {
     if (tries === 0) return status(SW.authenticationBlocked);
     if (command.data.length === 0) return status(verified ? SW.ok : 0x63c0 | tries);
-    const pin = String.fromCharCode(...command.data.filter((octet) => octet !== 0xff));
-    verified = pin === options.pin;
-    tries = verified ? MAX_PIN_TRIES : tries - 1;
-    return status(verified ? SW.ok : tries === 0 ? SW.authenticationBlocked : 0x63c0 | tries);
+    const [given, next] = [digits(command.data.subarray(0, 8)), digits(command.data.subarray(8))];
+    const right = given === pin;
+    tries = right ? MAX_PIN_TRIES : tries - 1;
+    if (!right) return status(tries === 0 ? SW.authenticationBlocked : 0x63c0 | tries);
+    if (command.ins === INS_CHANGE) pin = next;
+    if (command.ins === INS_DISABLE || command.ins === INS_ENABLE) enabledPin = command.ins === INS_ENABLE;
+    verified = true;
+    return status(SW.ok);
   };
   const storeData = (channel: Channel, command: CommandApdu): Uint8Array => {
     if (channel.application !== 'applet') return status(SW.insNotSupported);
@@ -198,6 +213,9 @@ export function createTestCard(options: TestCardOptions = {}): TestCard {
       case 0x70:
         return manageChannel(command);
       case 0x20:
+      case INS_CHANGE:
+      case INS_DISABLE:
+      case INS_ENABLE:
         return verify(command);
       case 0xe2:
         return storeData(channel, command);
@@ -226,7 +244,7 @@ export function createTestCard(options: TestCardOptions = {}): TestCard {
     async reset() {
       powered = true;
       enabled = next;
-      verified = options.pin === undefined;
+      verified = !enabledPin;
       proactive = undefined;
       channels.clear();
       channels.set(0, newChannel());

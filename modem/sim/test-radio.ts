@@ -25,6 +25,14 @@ const CELL = {
   address: '10.20.30.40',
 };
 
+/** The home networks of the test card's two profiles. */
+const ON_AIR = ['00101', '00102'].map((plmn) => ({
+  plmn,
+  operatorName: CELL.operatorName,
+  accessTechnology: CELL.accessTechnology,
+  forbidden: false,
+}));
+
 export function createTestRadio(options: TestRadioOptions = {}): TestRadio {
   const listeners = new Set<() => void>();
   const attached = new Map<Imsi, boolean>();
@@ -32,7 +40,8 @@ export function createTestRadio(options: TestRadioOptions = {}): TestRadio {
   let lastAnswer: AuthenticateAnswer | undefined;
 
   const attach = async (request: AttachRequest): Promise<AttachOutcome> => {
-    if (!coverage) return { registered: false, why: 'no-service' };
+    const plmn = request.imsi.slice(0, 5);
+    if (!coverage || (request.plmn ?? plmn) !== plmn) return { registered: false, why: 'no-service' };
     const cause = options.denied?.[request.imsi];
     if (cause !== undefined) return { registered: false, why: 'denied', cause };
     if (options.challenge !== undefined) {
@@ -40,7 +49,7 @@ export function createTestRadio(options: TestRadioOptions = {}): TestRadio {
       if (lastAnswer.is !== 'success') return { registered: false, why: 'denied', cause: 3 };
     }
     attached.set(request.imsi, false);
-    return { registered: true, roaming: false, plmn: request.imsi.slice(0, 5), ...CELL };
+    return { registered: true, roaming: false, plmn, ...CELL };
   };
   return {
     attached,
@@ -55,6 +64,7 @@ export function createTestRadio(options: TestRadioOptions = {}): TestRadio {
       return () => void listeners.delete(listener);
     },
     signalStrength: () => (coverage ? 20 : 99),
+    scan: () => (coverage ? ON_AIR : []),
     setCoverage(on) {
       coverage = on;
       for (const listener of listeners) listener();

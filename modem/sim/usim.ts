@@ -1,6 +1,6 @@
 // What a modem reads from a card to serve it (3GPP TS 31.102, ETSI TS 102 221): applications, identity, PIN, AKA.
 import { concat } from '../../base/bytes.ts';
-import { encodeCommandApdu, SW, type ResponseApdu } from '../../codec/apdu.ts';
+import { type CommandApdu, encodeCommandApdu, SW, type ResponseApdu } from '../../codec/apdu.ts';
 import { findTlv, readTlvs } from '../../codec/ber-tlv.ts';
 import { AID_USIM, decodeIccid, decodeImsi, encodeAid, type Iccid, type Imsi } from '../../codec/ids.ts';
 import { equalBytes, fromHex } from '../../base/bytes.ts';
@@ -133,6 +133,36 @@ function pinStateOf(sw: number): PinState {
 export async function verifyPin(reader: CardReader, pin: string): Promise<PinState> {
   const command = { cla: 0, ins: 0x20, p1: 0, p2: PIN_1, data: pinBlock(pin) };
   return pinStateOf((await reader.exchange(encodeCommandApdu(command)))?.sw ?? SW.technicalProblem);
+}
+
+/** CHANGE PIN. */
+export async function changePin(reader: CardReader, before: string, after: string): Promise<PinState> {
+  const data = concat(pinBlock(before), pinBlock(after));
+  return pinStateOf(await statusOf(reader, { cla: 0, ins: 0x24, p1: 0, p2: PIN_1, data }));
+}
+
+/** ENABLE PIN or DISABLE PIN. */
+export async function setPinEnabled(reader: CardReader, on: boolean, pin: string): Promise<PinState> {
+  const ins = on ? 0x28 : 0x26;
+  return pinStateOf(await statusOf(reader, { cla: 0, ins, p1: 0, p2: PIN_1, data: pinBlock(pin) }));
+}
+
+/** As the USIM's control parameters say it; undefined when it cannot be selected. */
+export async function isPinEnabled(reader: CardReader, usim: Uint8Array): Promise<boolean | undefined> {
+  const fcp = await reader.exchange(selectByAid(usim));
+  return fcp !== undefined && isOk(fcp) ? !isPinDisabled(fcp.data) : undefined;
+}
+
+/** Tries that are left: VERIFY or UNBLOCK PIN without data (ETSI TS 102 221, 11.1.9, 11.1.13). Undefined when the card does not tell. */
+export async function pinTries(reader: CardReader, code: 'pin' | 'puk'): Promise<number | undefined> {
+  const answer = await reader.exchange(Uint8Array.of(0x00, code === 'pin' ? 0x20 : 0x2c, 0x00, PIN_1));
+  if (answer?.sw === SW.authenticationBlocked) return 0;
+  if (answer !== undefined && answer.sw >> 4 === 0x63c) return answer.sw & 0xf;
+  return undefined;
+}
+
+async function statusOf(reader: CardReader, command: CommandApdu): Promise<number> {
+  return (await reader.exchange(encodeCommandApdu(command)))?.sw ?? SW.technicalProblem;
 }
 
 /** UNBLOCK PIN with the PUK and a new PIN; answers whether the card accepted. */
