@@ -1,7 +1,7 @@
 // SMS-PP DOWNLOAD on the card: from the ENVELOPE to the executed commands and the proof of receipt (3GPP TS 31.111, 7.1.1; TS 31.115,
 // 4; ETSI TS 102 225; ETSI TS 102 226).
 import { concat, EMPTY, toHex } from '../../base/bytes.ts';
-import { isAgentError } from '../../base/errors.ts';
+import { errorOf, isAgentError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { SW } from '../../codec/apdu.ts';
 import {
@@ -99,18 +99,26 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
     return ok(concat(UDH_RESPONSE, seal({ status: POR_STATUS.actualResponseBySmsSubmit, data: EMPTY })));
   };
 
-  /** Executes what was judged well. The counter is stored first: whatever happens from then on, the packet is spent. */
-  const execute = async (
+  /** Stores the counter of a packet that was judged well: from then on it is spent, whatever happens. False without room for it. */
+  const spend = async ({ state }: Card, { advance }: Extract<Judged, { ok: true }>): Promise<boolean> => {
+    if (advance === undefined) return true;
+    try {
+      state.write(advance.cell, advance.to);
+      await state.commit();
+      return true;
+    } catch (error) {
+      if (isAgentError(error, 'CLOSED')) throw error;
+      log.write('error', 'euicc.ota', 'a counter was not stored', { error: errorOf(error).message });
+      return false;
+    }
+  };
+
+  const execute = (
     card: Card,
     application: RemoteApplication,
     parts: CommandPacket,
     judged: Extract<Judged, { ok: true }>,
   ): Promise<Uint8Array> => {
-    const { advance } = judged;
-    if (advance !== undefined) {
-      card.state.write(advance.cell, advance.to);
-      await card.state.commit();
-    }
     const inReport = MAX_USER_DATA - RESPONSE_OCTETS;
     const room = parts.spi.por !== 'always' || card.cat.canSend(MOST_MESSAGES) ? MAX_RESPONSE : inReport;
     return runRemoteCommands(judged.data, sessionsOf(card, toHex(parts.tar), application), room);
@@ -135,8 +143,12 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
       const { counter, protection } = judged;
       return answer(card, received, parts, { status: refused, counter, data: EMPTY }, protection);
     }
-    const data = await execute(card, application, parts, judged);
     const { counter, protection } = judged;
+    if (!(await spend(card, judged))) {
+      const outcome = { status: POR_STATUS.insufficientMemory, counter, data: EMPTY };
+      return answer(card, received, parts, outcome, protection);
+    }
+    const data = await execute(card, application, parts, judged);
     return answer(card, received, parts, { status: POR_STATUS.porOk, counter, data }, protection);
   };
 }

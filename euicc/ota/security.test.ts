@@ -16,6 +16,7 @@ import {
   KEYSETS,
   otaWorld,
   otherDomainTarget,
+  script,
   sendRemote,
   spiOf,
   TAR,
@@ -255,4 +256,17 @@ test('a kind of key that the version does not have is not taken for another', as
   const target = targetOf(TAR.files, { keyset: 4, keys: { kic: single, kid: single } });
   const { data } = await deliver(card, sealRemoteCommand(target, 1, fromHex('00A40000022FE2')));
   assert.equal(openProofOfReceipt(FILES, data).status, POR_STATUS.cipheringError);
+});
+
+test('a card that cannot store the counter executes nothing and says so', async () => {
+  const world = await otaWorld();
+  const target = targetOf(TAR.usim);
+  const update = script('00A4000C024F42', '00D6000001 77');
+  const { writes: _writes, ...working } = world.files;
+  const full = (): Promise<void> => Promise.reject(new Error('no space left'));
+  Object.assign(world.files, { append: full, create: full });
+  assert.equal((await sendRemote(world.card, target, 1, update)).status, POR_STATUS.insufficientMemory);
+  Object.assign(world.files, working);
+  const read = await sendRemote(world.card, target, 1, script('00A4000C024F42', '00B0000001'));
+  assert.equal(toHex(read.data), 'AB0C800102230290002303AA9000');
 });
