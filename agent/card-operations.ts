@@ -63,15 +63,15 @@ const INSTALL_APDU_MS = 120_000;
 const ES10_APDU_MS = 30_000;
 const TAG_PROFILE_INSTALLATION_RESULT = 0xbf37;
 
-/** Opens the ISD-R, does `work` on its channel, and closes it whatever happens. */
+/** Opens the ISD-R, does `work` on its channel, and closes it whatever happens. The basic channel is there too. */
 export async function withIsdR<T>(
   card: Card,
   options: { readonly signal?: AbortSignal },
-  work: (channel: CardChannel) => Promise<T>,
+  work: (channel: CardChannel, basic: Card['basic']) => Promise<T>,
 ): Promise<T> {
   const channel = await openIsdR(card, options);
   try {
-    return await work(channel);
+    return await work(channel, card.basic);
   } finally {
     await closeQuietly(channel);
   }
@@ -223,6 +223,13 @@ export async function removeNotification(
   );
 }
 
+const INS_ENVELOPE = 0xc2;
+
+/** The toolkit talks on the basic channel only: what comes in ENVELOPEs goes there, where a way to it is given. */
+function isForBasicChannel(apdu: Uint8Array): boolean {
+  return apdu[0] === 0x80 && apdu[1] === INS_ENVELOPE;
+}
+
 /**
  * Plays a Command Scripting template command by command, as it came: the protection inside is between the SM-SR and the
  * card. Ends at the first status word that is no success, or when the card has given its ProfileInstallationResult.
@@ -231,18 +238,23 @@ export async function removeNotification(
 export async function playScript(
   channel: CardChannel,
   script: Uint8Array,
-  options: TransmitOptions & { readonly onProgress?: (done: number, total: number) => void } = {},
+  options: TransmitOptions & {
+    readonly onProgress?: (done: number, total: number) => void;
+    readonly basic?: Card['basic'];
+  } = {},
 ): Promise<ScriptRun> {
+  const { basic = channel, onProgress, ...how } = options;
   const commands = decodeCommandScript(script);
   const responses: Uint8Array[] = [];
   let lastSw = 0;
   let profileInstallationResult: Uint8Array | undefined;
   for (const apdu of commands) {
     decodeCommandApdu(apdu);
-    const response = await channel.transmit(apdu, { timeoutMs: INSTALL_APDU_MS, ...options });
+    const to = isForBasicChannel(apdu) ? basic : channel;
+    const response = await to.transmit(apdu, { timeoutMs: INSTALL_APDU_MS, ...how });
     responses.push(encodeResponseApdu(response));
     lastSw = response.sw;
-    options.onProgress?.(responses.length, commands.length);
+    onProgress?.(responses.length, commands.length);
     if (startsWithResult(response.data)) {
       profileInstallationResult = Uint8Array.from(response.data);
       break;

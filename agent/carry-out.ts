@@ -175,9 +175,10 @@ async function install(
   const started = context.clock.now();
   let run: ScriptRun;
   try {
-    run = await onIsdR(context, options, (channel) =>
+    run = await onIsdR(context, options, (channel, basic) =>
       playScript(channel, content, {
         ...options,
+        basic,
         onProgress: (done, total) => context.progress('install', done, total),
       }),
     );
@@ -241,7 +242,9 @@ async function enable(
   if (!effect.begun) await context.begin(deadline);
   let run: ScriptRun | undefined;
   if (!effect.begun || (await enabledIccid(context, options)) !== command.iccid) {
-    run = await onIsdR(context, options, (channel) => playScript(channel, command.script, options));
+    run = await onIsdR(context, options, (channel, basic) =>
+      playScript(channel, command.script, { ...options, basic }),
+    );
     if (!isSuccess(run.lastSw)) {
       return report(context, effect, { outcome: refusedOutcome(effect), ...refusal(run) });
     }
@@ -288,7 +291,9 @@ async function goBack(
 ): Promise<{ readonly run: ScriptRun; readonly found: Connectivity } | undefined> {
   const { rollback } = command;
   if (rollback === undefined) return undefined;
-  const run = await onIsdR(context, options, (channel) => playScript(channel, rollback, options));
+  const run = await onIsdR(context, options, (channel, basic) =>
+    playScript(channel, rollback, { ...options, basic }),
+  );
   if (!isSuccess(run.lastSw)) return undefined;
   const found = await awaitConnectivity(
     context.probe,
@@ -328,7 +333,9 @@ async function playPlain(
       return report(context, effect, { outcome: 'done', responseScript: responseScript(undefined) });
     }
   } else await context.begin();
-  const run = await onIsdR(context, options, (channel) => playScript(channel, command.script, options));
+  const run = await onIsdR(context, options, (channel, basic) =>
+    playScript(channel, command.script, { ...options, basic }),
+  );
   const ok = isSuccess(run.lastSw) && run.responses.length === run.total;
   return report(
     context,

@@ -45,6 +45,7 @@ export type MainJobWorldOptions = {
   readonly quirks?: ModemQuirks;
   readonly seed?: number;
   readonly profileBytes?: number;
+  readonly secondLayer?: 'scp03' | 'scp80';
   readonly log?: Log;
 };
 
@@ -88,6 +89,7 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
     profileBytes: options.profileBytes ?? 4_000,
     switchDeadlineMs: SWITCH_DEADLINE_MS,
     witness: () => {},
+    secondLayer: options.secondLayer ?? 'scp03',
   });
   const { euicc, mnos } = backEnd;
   const { eid } = euicc;

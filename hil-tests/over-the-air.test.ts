@@ -14,6 +14,7 @@ import type { Scp80Key } from '../crypto/scp80.ts';
 import { type Scp80Target, SECURE_SPI } from '../crypto/scp80-host.ts';
 import { raw } from '../euicc/testing/terminal.ts';
 import { createWorld, sampleMetadata } from '../euicc/testing/world.ts';
+import { openMainJobWorld } from './main-job-world.ts';
 import { createLinkPair } from '../modem/byte-link.ts';
 import { openModem } from '../modem/modem.ts';
 import { createSimModem } from '../modem/sim/sim-modem.ts';
@@ -144,4 +145,29 @@ test('an MNO changes a file of its own profile, and the terminal reads it', asyn
   const stranger = { ...usim, keys: { kic: aes(octets(0x61)), kid: aes(octets(0x71)) } };
   const refused = await settle(operatorOf(stranger, card)([select, update]));
   assert.deepEqual([refused.ok, refused.reason], [false, 'integrityFailed, not proved']);
+});
+
+test('both procedures of the main job run with an SM-SR that writes short messages', async () => {
+  const world = await openMainJobWorld({ secondLayer: 'scp80', profileBytes: 3_000 });
+  try {
+    const provisioning = await world.run('provisioning');
+    assert.deepEqual([provisioning.step, provisioning.reason], ['completed', undefined]);
+    assert.equal(provisioning.secondLayer, 'scp80');
+    const change = await world.run('mno-change');
+    assert.deepEqual([change.step, change.reason, change.secondLayer], ['completed', undefined, 'scp80']);
+    await world.clock.advance(120_000);
+    const { profiles } = await world.stopAndAsk();
+    const states = Object.entries(profiles).map(([iccid, state]) => `${state} ${iccid.slice(0, 7)}`);
+    assert.deepEqual(states.toSorted(), ['disabled 8999900', 'enabled 8999902']);
+    assert.deepEqual((await world.notifications()).toSorted(), [
+      'mno-a delete',
+      'mno-a disable',
+      'mno-a enable',
+      'mno-a install',
+      'mno-b enable',
+      'mno-b install',
+    ]);
+  } finally {
+    await world.close();
+  }
 });

@@ -68,6 +68,8 @@ export async function openBackEnd(options: {
   readonly log: Log;
   readonly profileBytes: number;
   readonly fault?: IdentityFault;
+  /** How the SM-SR protects what it sends to the eUICC; SCP03 unless given. */
+  readonly secondLayer?: 'scp03' | 'scp80';
   readonly switchDeadlineMs: number;
   readonly witness: (needle: Needle) => void;
 }): Promise<BackEnd> {
@@ -80,6 +82,7 @@ export async function openBackEnd(options: {
     eum,
     serial: 1,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
+    ...(options.secondLayer === undefined ? {} : { secondLayer: options.secondLayer }),
   });
   const identities = new Map(
     MNOS.map(({ name }) => [name as string, createMnoIdentity(issuing, ci, { name })]),

@@ -30,17 +30,18 @@ const NOTIFICATION_DEADLINE_MS = 60_000;
 const SWITCH_DEADLINE_MS = 120_000;
 const POLL_MS = 50;
 
-export type MainJobOptions = Pick<LabOptions, 'baud' | 'profileBytes' | 'reject'> & {
-  /** A folder of its own, made when missing. */
-  readonly folder: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly progress: Progress;
-  readonly signal: AbortSignal;
-  /** Where the agent is to be killed and started again, for tests of its restart. */
-  readonly killAgentAt?: (line: AgentLine) => boolean;
-};
+export type MainJobOptions = Pick<LabOptions, 'baud' | 'profileBytes' | 'reject'> &
+  Partial<Pick<LabOptions, 'secondLayer'>> & {
+    /** A folder of its own, made when missing. */
+    readonly folder: string;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Log;
+    readonly progress: Progress;
+    readonly signal: AbortSignal;
+    /** Where the agent is to be killed and started again, for tests of its restart. */
+    readonly killAgentAt?: (line: AgentLine) => boolean;
+  };
 
 /** Figures that only the device's side knows. */
 type Figures = {
@@ -79,6 +80,7 @@ export async function runMainJob(options: MainJobOptions): Promise<Report> {
       switchDeadlineMs: SWITCH_DEADLINE_MS,
       witness: (needle) => void needles.push(needle),
       ...(options.reject === undefined ? {} : { fault: options.reject }),
+      ...(options.secondLayer === undefined ? {} : { secondLayer: options.secondLayer }),
     });
     opened.push(() => backEnd.close());
     const bootstrap = createBootstrap({ plmn: BOOTSTRAP_PLMN, random });

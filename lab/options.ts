@@ -8,6 +8,8 @@ export type LabOptions = {
   /** Octets that each unprotected profile package is to have. */
   readonly profileBytes: number;
   readonly reject: 'untrusted' | 'expired' | 'revoked' | 'wrong-eid' | undefined;
+  /** How the SM-SR protects what it sends to the eUICC. */
+  readonly secondLayer: 'scp03' | 'scp80';
   /** Where state, databases and logs stay; undefined for a folder that is removed at the end. */
   readonly keep: string | undefined;
 };
@@ -55,6 +57,11 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
         'wrong-eid',
       ]),
     )
+    .addOption(
+      new Option('--second-layer <protocol>', 'what the SM-SR protects its commands with')
+        .choices(['scp03', 'scp80'])
+        .default('scp03'),
+    )
     .option('--keep <dir>', 'keep state, databases, logs and recordings in this folder')
     .addHelpText(
       'after',
@@ -69,6 +76,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     baud: number | 'none';
     profileBytes: number;
     reject?: NonNullable<LabOptions['reject']>;
+    secondLayer: LabOptions['secondLayer'];
     keep?: string;
   }>();
   return {
@@ -76,6 +84,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     baud: values.baud === 'none' ? undefined : values.baud,
     profileBytes: values.profileBytes,
     reject: values.reject,
+    secondLayer: values.secondLayer,
     keep: values.keep,
   };
 }

@@ -6,7 +6,7 @@ export type ProcedureReport = {
   readonly kind: 'provisioning' | 'mno-change';
   readonly family: 'C';
   readonly keyMode: 'dynamic';
-  readonly secondLayer: 'scp03';
+  readonly secondLayer: 'scp03' | 'scp80';
   readonly mno: string;
   readonly iccid: string;
   readonly outcome: string;

@@ -86,7 +86,7 @@ export type EisRegistration = {
   /** X.509 DER. */
   readonly euiccCertificate: Uint8Array;
   readonly eumCertificate: Uint8Array;
-  /** Management keys of the ISD-R (SCP03), key version 30 to 3F. */
+  /** Management keys of the ISD-R: key version 30 to 3F for SCP03, 01 to 0F for SCP80. */
   readonly isdRKeys: Scp03Keys & { readonly kvn: number };
   /** The sequence counter of the card's next session; that of a new eUICC unless given. */
   readonly sequenceCounter?: number;
@@ -103,9 +103,13 @@ export type EisRegistry = {
   registerEis(registration: EisRegistration): Promise<void>;
 };
 
-/** A Command Scripting template (TS 102 226 5.2.1) under the second layer. */
+/**
+ * A Command Scripting template (TS 102 226 5.2.1) under the second layer: commands to the ISD-R under SCP03, or ENVELOPEs to the
+ * card with short messages under SCP80.
+ */
 export type ScriptJob = {
   readonly script: Uint8Array;
+  readonly secondLayer: 'scp03' | 'scp80';
   /** Restores the state before; made for the sequence counter that follows. */
   readonly rollback?: Uint8Array;
 };

@@ -17,7 +17,7 @@ import {
 /** What is wrong with an identity: each makes one kind of check in a verdict fail. */
 export type IdentityFault = 'untrusted' | 'expired' | 'revoked' | 'wrong-eid';
 
-/** Keys of the ISD-R for SCP03, AES-128, 16 octets each. */
+/** Keys of the ISD-R for SCP03 or SCP80, AES-128, 16 octets each. */
 export type IsdRKeys = {
   readonly kvn: number;
   readonly enc: Secret<Uint8Array>;
@@ -42,7 +42,7 @@ export type ManufacturedEuicc = {
   readonly revocationList?: Uint8Array;
 };
 
-const KVN_SCP03 = 0x30;
+const KEY_VERSION = { scp03: 0x30, scp80: 0x01 } as const;
 const DAY = 86_400_000;
 
 /**
@@ -56,6 +56,8 @@ export function manufactureOrder(
     readonly eum: Eum;
     readonly serial: number;
     readonly fault?: IdentityFault;
+    /** Which protocol its management keys are for; SCP03 unless given. */
+    readonly secondLayer?: keyof typeof KEY_VERSION;
   },
 ): ManufacturedEuicc {
   const { ec, random, at } = issuing;
@@ -76,7 +78,7 @@ export function manufactureOrder(
     euiccKey,
     ciCertificates: [ci.certificate],
     ciPKId: keyIdentifier(ci.publicKey),
-    isdRKeys: { kvn: KVN_SCP03, enc: key(), mac: key(), dek: key() },
+    isdRKeys: { kvn: KEY_VERSION[order.secondLayer ?? 'scp03'], enc: key(), mac: key(), dek: key() },
     ...(fault === 'revoked'
       ? { revocationList: issueRevocationList(issuing, eum, { number: 1, revoked: [euiccCertificate] }) }
       : {}),

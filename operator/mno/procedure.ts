@@ -1,6 +1,7 @@
 // One procedure of an MNO as data: provisioning or MNO change, and what follows from what is known of it.
 import type { Eid, Iccid, Imei } from '../../codec/ids.ts';
 import type { Verdict } from '../../crypto/verdict.ts';
+import type { ScriptJob } from '../roles.ts';
 
 /** Where a procedure stands: the name says what the MNO waits for. */
 export type ProcedureStep =
@@ -34,7 +35,7 @@ export type Procedure = {
   readonly kind: 'provisioning' | 'mno-change';
   readonly family: 'C';
   readonly keyMode: 'dynamic';
-  readonly secondLayer: 'scp03';
+  readonly secondLayer: ScriptJob['secondLayer'];
   readonly step: ProcedureStep;
   /** The SM-DP's transactionId and what it signed, to check the eUICC's answer against. */
   readonly rspTransaction: Uint8Array;

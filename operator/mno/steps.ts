@@ -160,7 +160,7 @@ async function protectedTransfer(context: StepContext, procedure: Procedure): Pr
   const { rspTransaction: transactionId, prepareDownloadResponse, eid, donor } = procedure;
   if (prepareDownloadResponse === undefined) return fail(context, procedure, 'there is no one-time key');
   const bound = await smdp.getBoundProfilePackage({ transactionId, prepareDownloadResponse });
-  const { script } = await smsr.secureProfile({
+  const { script, secondLayer } = await smsr.secureProfile({
     mno,
     eid,
     transactionId,
@@ -174,6 +174,7 @@ async function protectedTransfer(context: StepContext, procedure: Procedure): Pr
     procedure: {
       ...procedure,
       step: 'installing',
+      secondLayer,
       profileBytes: bound.profileBytes,
       packageBytes: script.length,
       blocks: Math.ceil(script.length / blockSize),

@@ -10,6 +10,7 @@ import type { Eis, EisProfile, EisRegistration } from '../roles.ts';
 import { compareAndSet, type Reader, type Tx } from '../store/store.ts';
 import type { EisKeyTable, EisProfileTable, EisTable } from '../store/tables.ts';
 import { note, type SmSrContext } from './context.ts';
+import { isOverTheAir } from './ota-scripts.ts';
 
 const aesKey = cborBytes({ min: 16, max: 32 });
 const sealedKeys = cborItem(
@@ -42,7 +43,7 @@ export async function registerEis(context: SmSrContext, registration: EisRegistr
         imei: null,
         status: 'ok',
         statusReason: null,
-        secondLayer: 'scp03',
+        secondLayer: isOverTheAir(isdRKeys.kvn) ? 'scp80' : 'scp03',
         euiccCertificate,
         eumCertificate,
         ecasdPublicKey: registration.ecasdPublicKey ?? null,

@@ -15,6 +15,7 @@ import type { Eid, Iccid } from '../../codec/ids.ts';
 import { ProfileInstallationResult, ProfileInstallationResultData } from '../../codec/rsp/notifications.ts';
 import { DeleteProfileResponse, EnableProfileResponse } from '../../codec/rsp/profile-management.ts';
 import { decodeResponseScript, type ScriptResponse } from '../../codec/script.ts';
+import { POR_STATUS } from '../../codec/secured-packet.ts';
 import { sha256 } from '../../crypto/hash.ts';
 import type { Scp03Keys, Scp03Level } from '../../crypto/scp03.ts';
 import type { ScriptResult, SmSr } from '../roles.ts';
@@ -22,6 +23,7 @@ import type { Tx } from '../store/store.ts';
 import type { EisKeyTable, ScriptTable } from '../store/tables.ts';
 import { note, type SmSrContext } from './context.ts';
 import { eisProfiles, managementKeys, setSequenceCounter, updateProfile } from './eis.ts';
+import { isOverTheAir, openOtaAnswer, type OtaKeyset } from './ota-scripts.ts';
 import { lastScript } from './scripts.ts';
 import {
   type CounterEvidence,
@@ -120,6 +122,12 @@ async function evaluate(
   answer: ScriptResponse,
 ): Promise<ScriptResult> {
   const { keys, row } = await managementKeys(context, tx, request.eid, script.kvn);
+  if (isOverTheAir(script.kvn)) {
+    return evaluateOverTheAir(context, tx, request, script, answer, {
+      keyset: { kvn: script.kvn, keys },
+      row,
+    });
+  }
   const answered = whichAnswered(keys, script, answer, request.rolledBack === true);
   const { session, evidence, which } = answered;
   const failed = (reason: string): ScriptResult => ({ ...nothing(reason, answer), lastSw: lastSwOf(answer) });
@@ -143,6 +151,47 @@ async function evaluate(
   if (which === 'rollback' || request.rolledBack !== true) await believeCard(context, tx, script, which);
   return { ok: true, executed, lastSw, responses };
 }
+
+/** Proofs of receipt tell of each packet whether it was executed; one that says that its counter is too low tells where the card is not. */
+async function evaluateOverTheAir(
+  context: SmSrContext,
+  tx: Tx,
+  request: Request,
+  script: ScriptTable,
+  answer: ScriptResponse,
+  { keyset, row }: { readonly keyset: OtaKeyset; readonly row: EisKeyTable },
+): Promise<ScriptResult> {
+  const { commands, purpose, rollbackCommands, sequenceCounter } = script;
+  const open = (kept: Uint8Array, counter: number) =>
+    openOtaAnswer(keyset, { commands: kept, counter }, answer.responses);
+  const main = open(commands ?? new Uint8Array(), sequenceCounter);
+  const afterMain = sequenceCounter + main.counters;
+  const back = rollbackCommands === null ? undefined : open(rollbackCommands, afterMain);
+  const isBack = back !== undefined && !main.ok && (back.ok || request.rolledBack === true);
+  const opened = isBack ? back : main;
+  const next =
+    request.rolledBack === true && back !== undefined ? afterMain + back.counters : row.sequenceCounter;
+  const { executed } = answer;
+  const { lastSw, reason, responses } = opened;
+  if (opened.refused === POR_STATUS.counterLow) {
+    await setSequenceCounter(context, tx, row, next + COUNTER_JUMP);
+    const details = { expected: sequenceCounter, jump: COUNTER_JUMP };
+    await note(context, tx, { actor: context.name, action: 'resynchronise', eid: request.eid, details });
+    return { ok: false, executed, lastSw, responses, reason: reason ?? 'counter', resynchronised: true };
+  }
+  if (next !== row.sequenceCounter) await setSequenceCounter(context, tx, row, next);
+  const said = functionAnswer(isBack ? 'enable' : purpose, lastData(responses));
+  const silent = said.is === 'nothing' && (purpose !== 'load' || isBack);
+  const why = said.refusal ?? reason ?? (silent ? 'the card did not answer the function' : undefined);
+  if (why !== undefined) return { ok: false, executed, lastSw, responses, reason: why };
+  if (isBack || request.rolledBack !== true) {
+    await believeCard(context, tx, script, isBack ? 'rollback' : 'script');
+  }
+  return { ok: true, executed, lastSw, responses };
+}
+
+/** How far to go past a counter that the card says is too low; it has room for 2^40. */
+const COUNTER_JUMP = 0x1_0000;
 
 function lastSwOf(answer: ScriptResponse): number {
   const last = answer.responses.at(-1);

@@ -1,15 +1,20 @@
 // The life of a command script at the SM-SR: made with the sequence counter in one transaction, kept until the card's answer.
-import { toHex } from '../../base/bytes.ts';
+import { EMPTY, toHex } from '../../base/bytes.ts';
 import type { CommandApdu } from '../../codec/apdu.ts';
-import { encodeCommandApdu } from '../../codec/apdu.ts';
 import type { Eid, Iccid } from '../../codec/ids.ts';
-import { encodeCommandScript } from '../../codec/script.ts';
 import type { Scp03Level } from '../../crypto/scp03.ts';
 import type { ScriptJob } from '../roles.ts';
 import type { Reader, Tx } from '../store/store.ts';
 import type { ScriptTable } from '../store/tables.ts';
 import { note, type SmSrContext } from './context.ts';
 import { managementKeys, setSequenceCounter } from './eis.ts';
+import {
+  askingCommands,
+  isOverTheAir,
+  keptCommands,
+  type OtaKeyset,
+  protectOtaScript,
+} from './ota-scripts.ts';
 import { protectScript, type ScriptSession, sessionSecrets } from './second-layer.ts';
 
 export type ScriptOrder = {
@@ -33,8 +38,8 @@ const HOST_CHALLENGE_OCTETS = 8;
  * counter moves on in the same transaction; a rollback is made for the one after it, which stays the next in case it is not played.
  */
 export async function prepareScript(context: SmSrContext, tx: Tx, order: ScriptOrder): Promise<ScriptJob> {
-  const { name: owner, random, clock } = context;
-  const { mno, eid, purpose, iccid, level, commands, rollback } = order;
+  const { name: owner, clock } = context;
+  const { mno, eid, purpose, iccid, commands, rollback } = order;
   const { keys, row } = await managementKeys(context, tx, eid);
   const at = clock.wall();
   await tx
@@ -44,19 +49,9 @@ export async function prepareScript(context: SmSrContext, tx: Tx, order: ScriptO
     .where('eid', '=', eid)
     .where('state', '=', 'prepared')
     .execute();
-  const sessionAt = (sequenceCounter: number): ScriptSession => {
-    const hostChallenge = random.bytes(HOST_CHALLENGE_OCTETS);
-    const session = { kvn: row.kvn, level, sequenceCounter, hostChallenge };
-    for (const [name, secret] of sessionSecrets(keys, session)) context.witness(name, secret);
-    return session;
-  };
-  const session = sessionAt(row.sequenceCounter);
-  const script = protectScript(keys, session, commands);
-  const back =
-    rollback === undefined ? undefined : { ...rollback, session: sessionAt(row.sequenceCounter + 1) };
-  const backScript = back === undefined ? undefined : protectScript(keys, back.session, back.commands);
-  const keepsCommands = (level & 0x10) !== 0;
-  const kept = (list: readonly CommandApdu[]): Uint8Array => encodeCommandScript(list.map(encodeCommandApdu));
+  const made = isOverTheAir(row.kvn)
+    ? protectedOverTheAir({ kvn: row.kvn, keys }, row.sequenceCounter, order)
+    : protectedByScp03(context, { kvn: row.kvn, keys }, row.sequenceCounter, order);
   const number = ((await lastScript(tx, owner, eid))?.number ?? 0) + 1;
   await tx
     .insertInto('scripts')
@@ -69,35 +64,104 @@ export async function prepareScript(context: SmSrContext, tx: Tx, order: ScriptO
       iccid,
       transactionId: order.transactionId === undefined ? null : toHex(order.transactionId),
       kvn: row.kvn,
-      level,
-      sequenceCounter: session.sequenceCounter,
-      hostChallenge: session.hostChallenge,
+      level: made.level,
+      sequenceCounter: row.sequenceCounter,
+      hostChallenge: made.hostChallenge,
       state: 'prepared',
       inputHash: order.inputHash ?? null,
-      commands: keepsCommands ? kept(commands) : null,
+      commands: made.commands,
       commandCount: commands.length,
-      script,
-      rollback: backScript ?? null,
-      rollbackHostChallenge: back?.session.hostChallenge ?? null,
-      rollbackCommands: back === undefined ? null : kept(back.commands),
-      rollbackIccid: back?.iccid ?? null,
+      script: made.script,
+      rollback: made.rollback ?? null,
+      rollbackHostChallenge: made.rollbackHostChallenge,
+      rollbackCommands: made.rollbackCommands,
+      rollbackIccid: rollback?.iccid ?? null,
       answerHash: null,
       result: null,
       createdAt: at,
       updatedAt: at,
     })
     .execute();
-  await setSequenceCounter(context, tx, row, row.sequenceCounter + 1);
+  await setSequenceCounter(context, tx, row, row.sequenceCounter + made.counters);
   const details = {
     script: number,
     purpose,
     iccid,
-    sequenceCounter: session.sequenceCounter,
-    octets: script.length,
-    rollback: backScript !== undefined,
+    sequenceCounter: row.sequenceCounter,
+    octets: made.script.length,
+    rollback: made.rollback !== undefined,
   };
   await note(context, tx, { actor: mno, action: 'prepareScript', eid, details });
-  return backScript === undefined ? { script } : { script, rollback: backScript };
+  const secondLayer = isOverTheAir(row.kvn) ? 'scp80' : 'scp03';
+  return {
+    script: made.script,
+    secondLayer,
+    ...(made.rollback === undefined ? {} : { rollback: made.rollback }),
+  };
+}
+
+/** A script and its rollback under the second layer, with what is kept to open the answer. */
+type ProtectedScripts = Pick<
+  ScriptTable,
+  'level' | 'hostChallenge' | 'commands' | 'rollbackHostChallenge' | 'rollbackCommands'
+> & {
+  readonly script: Uint8Array;
+  readonly rollback?: Uint8Array;
+  /** How far the script, without its rollback, moves the counter. */
+  readonly counters: number;
+};
+
+type Protectable = Pick<ScriptOrder, 'level' | 'commands' | 'rollback' | 'purpose'>;
+
+function protectedByScp03(
+  context: SmSrContext,
+  { keys, kvn }: OtaKeyset,
+  counter: number,
+  { level, commands, rollback }: Protectable,
+): ProtectedScripts {
+  const sessionAt = (sequenceCounter: number): ScriptSession => {
+    const hostChallenge = context.random.bytes(HOST_CHALLENGE_OCTETS);
+    const session = { kvn, level, sequenceCounter, hostChallenge };
+    for (const [name, secret] of sessionSecrets(keys, session)) context.witness(name, secret);
+    return session;
+  };
+  const session = sessionAt(counter);
+  const script = protectScript(keys, session, commands);
+  const keepsCommands = (level & 0x10) !== 0;
+  const made = {
+    level,
+    hostChallenge: session.hostChallenge,
+    commands: keepsCommands ? keptCommands(commands) : null,
+    script,
+    counters: 1,
+  };
+  if (rollback === undefined) return { ...made, rollbackHostChallenge: null, rollbackCommands: null };
+  const back = sessionAt(counter + 1);
+  return {
+    ...made,
+    rollback: protectScript(keys, back, rollback.commands),
+    rollbackHostChallenge: back.hostChallenge,
+    rollbackCommands: keptCommands(rollback.commands),
+  };
+}
+
+/** The counter is the last one that was used; packets have no session of their own. */
+function protectedOverTheAir(
+  keyset: OtaKeyset,
+  counter: number,
+  { commands, purpose, rollback }: Protectable,
+): ProtectedScripts {
+  const asked = purpose === 'load' ? commands : askingCommands(commands);
+  const { counters, script } = protectOtaScript(keyset, asked, counter);
+  const none = { level: 0, hostChallenge: EMPTY, rollbackHostChallenge: null };
+  const made = { ...none, commands: keptCommands(asked), script, counters };
+  if (rollback === undefined) return { ...made, rollbackCommands: null };
+  const back = askingCommands(rollback.commands);
+  return {
+    ...made,
+    rollback: protectOtaScript(keyset, back, counter + counters).script,
+    rollbackCommands: keptCommands(back),
+  };
 }
 
 /** The script that a repeated request asks for again: not answered yet, and for the same thing. */
@@ -123,7 +187,8 @@ export async function preparedScript(
     row.transactionId === (transactionId === undefined ? null : toHex(transactionId)) &&
     toHex(row.inputHash ?? new Uint8Array()) === toHex(inputHash ?? new Uint8Array());
   if (!same) return undefined;
-  return row.rollback === null ? { script: row.script } : { script: row.script, rollback: row.rollback };
+  const secondLayer = isOverTheAir(row.kvn) ? 'scp80' : 'scp03';
+  return { script: row.script, secondLayer, ...(row.rollback === null ? {} : { rollback: row.rollback }) };
 }
 
 /** The newest script of an eUICC, whatever became of it. */

@@ -1,6 +1,5 @@
 // The second layer by SCP80 (seed 66, 84): commands in secured packets, each cut into short messages, and the proofs of receipt opened
 // (ETSI TS 102 225, ETSI TS 102 226, 3GPP TS 31.115).
-import { concat } from '../../base/bytes.ts';
 import { AgentError, isAgentError } from '../../base/errors.ts';
 import {
   type CommandApdu,
@@ -121,7 +120,7 @@ export function openOverTheAir(
   target: Scp80Target,
   packets: readonly OtaPacket[],
   answers: readonly Uint8Array[],
-): OpenedScript {
+): OpenedOverTheAir {
   const responses: Uint8Array[] = [];
   let lastSw = 0;
   let at = 0;
@@ -131,9 +130,9 @@ export function openOverTheAir(
     at = end;
     const opened =
       delivered.length < packet.envelopes.length
-        ? `packet ${index + 1} was not delivered`
+        ? { reason: `packet ${index + 1} was not delivered` }
         : openPacket(target, packet, delivered);
-    if (typeof opened === 'string') return { ok: false, responses, lastSw, reason: opened };
+    if (!Array.isArray(opened)) return { ok: false, responses, lastSw, ...opened };
     for (const response of opened) {
       lastSw = decodeResponseApdu(response).sw;
       responses.push(response);
@@ -150,33 +149,40 @@ export function openOverTheAir(
   return { ok: true, responses, lastSw };
 }
 
+/** What was executed, and the status of the proof of receipt where the card itself refused a packet (`POR_STATUS`). */
+export type OpenedOverTheAir = OpenedScript & { readonly refused?: number };
+
 /** Data that waits for a GET RESPONSE is no fault: the command was done. */
 function goesOn(sw: number): boolean {
   return isSuccess(sw) || sw >> 8 === 0x61;
 }
+
+type Refusal = Pick<OpenedOverTheAir, 'refused'> & { readonly reason: string };
 
 /** The responses to a packet's commands, or why there are none to believe. */
 function openPacket(
   target: Scp80Target,
   packet: OtaPacket,
   answers: readonly Uint8Array[],
-): Uint8Array[] | string {
+): Uint8Array[] | Refusal {
   try {
     const read = answers.map(decodeResponseApdu);
     // It comes with the message that makes the packet whole: an earlier one, where some were there already.
     const data = read.findLast((answer) => answer.data.length > 0)?.data;
-    if (data === undefined) return `no proof of receipt, ${swText(read.at(-1)?.sw ?? 0)}`;
+    if (data === undefined) return { reason: `no proof of receipt, ${swText(read.at(-1)?.sw ?? 0)}` };
     const proof = openProofOfReceipt(target, data);
     if (proof.status !== POR_STATUS.porOk) {
-      return `${porStatusName(proof.status)}${proof.authentic ? '' : ', not proved'}`;
+      const reason = porStatusName(proof.status);
+      return proof.authentic ? { reason, refused: proof.status } : { reason: `${reason}, not proved` };
     }
-    if (!proof.authentic) return 'the proof of receipt is not protected';
-    if (proof.counter !== packet.counter) return 'the proof of receipt is of another packet';
+    if (!proof.authentic) return { reason: 'the proof of receipt is not protected' };
+    if (proof.counter !== packet.counter) return { reason: 'the proof of receipt is of another packet' };
     const { badFormat, chaining, responses } = decodeResponseScript(proof.data);
-    if (badFormat !== undefined) return 'the script could not be read';
-    return chaining === undefined ? responses.map((each) => concat(each)) : 'the chain of scripts is broken';
+    if (badFormat !== undefined) return { reason: 'the script could not be read' };
+    if (chaining !== undefined) return { reason: 'the chain of scripts is broken' };
+    return responses.map((each) => Uint8Array.from(each));
   } catch (error) {
     if (!isAgentError(error)) throw error;
-    return error.message;
+    return { reason: error.message };
   }
 }
