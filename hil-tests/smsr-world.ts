@@ -120,17 +120,21 @@ export async function managedWorld(
       close: () => Promise.resolve(),
     };
   };
+  /** The basic channel of the card. */
+  const basic: Pick<CardChannel, 'transmit'> = {
+    transmit: (apdu) => exchange(card, decodeCommandApdu(apdu)),
+  };
   const smdpOf = (mno: MnoName) => {
     const smdp = smdps.get(mno);
     if (smdp === undefined) throw new Error(`no SM-DP of ${mno}`);
     return smdp;
   };
-  return { clock, eid, service, card, isdR, isdRKeys, smdpOf, identities, store };
+  return { basic, clock, eid, service, card, isdR, isdRKeys, smdpOf, identities, store };
 }
 
 /** A new channel, the script, and what the agent would report; the card is reset after it, as a REFRESH asks. */
 export async function play(world: ManagedWorld, script: Uint8Array): Promise<Uint8Array> {
-  const { responses } = await playScript(await world.isdR(), script);
+  const { responses } = await playScript(await world.isdR(), script, { basic: world.basic });
   await world.card.reset();
   return encodeResponseScript({ executed: responses.length, responses });
 }
