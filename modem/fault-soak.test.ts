@@ -107,6 +107,8 @@ const MIX = [
   'mute@rate=0.01',
   'cme=13@rate=0.01',
   'stall=2000@rate=0.02',
+  'pause=1500@rate=0.01',
+  'foreign@rate=0.01',
   'drop-port=3000@rate=0.01',
   'exhaust@rate=0.01',
   'silence@rate=0.01',

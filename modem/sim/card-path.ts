@@ -98,7 +98,8 @@ async function strikeBefore(context: CommandContext, fault: ApduFault): Promise<
       await context.equipment.reader.powerOff();
       return { cme: CME.simFailure };
     case 'card-out':
-      context.takeCardOut(fault.argument);
+    case 'card-swap':
+      context.takeCardOut(fault.argument, fault.kind === 'card-swap');
       return { cme: CME.simNotInserted };
     case 'stall':
       await sleep(context.clock, fault.argument);

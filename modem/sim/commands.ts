@@ -69,7 +69,8 @@ export type CommandContext = {
   readonly crash: () => void;
   /** Takes the port away, and gives it back after so many milliseconds. */
   readonly dropPort: (ms: number) => void;
-  readonly takeCardOut: (ms: number) => void;
+  /** The card loses contact for so long; `swap` puts another one in. */
+  readonly takeCardOut: (ms: number, swap: boolean) => void;
   /** Prompts the terminal for a text that Ctrl-Z ends; undefined when it is given up with ESC. */
   readonly ask: () => Promise<string | undefined>;
   /** Hands a short message to the network; answers its reference. */

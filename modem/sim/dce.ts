@@ -1,6 +1,7 @@
 // The simulated modem's side of the dialogue (ITU-T V.250, 5 and 6.2): collects command lines, echoes, formats results.
 import { bytesUtf8, utf8Bytes } from '../../base/bytes.ts';
 import { CME_ERRORS } from '../cme-errors.ts';
+import type { SpoiledAnswer } from './faults.ts';
 import type { Arrival, SimLine } from './line-pacer.ts';
 
 /** What shapes the dialogue; ATZ and &F put the defaults back. */
@@ -59,7 +60,8 @@ export type DceOptions = {
   /** The vendor's words for errors, in place of numbers and standard texts. */
   readonly errorWords?: (cme: number) => string;
   /** Spoils an answer on its way out. */
-  readonly spoil?: (text: string) => string;
+  readonly spoil?: (text: string) => SpoiledAnswer;
+  readonly sleep?: (ms: number) => Promise<void>;
 };
 
 const NUMERIC: Readonly<Record<string, string>> = { OK: '0', 'NO CARRIER': '3', ERROR: '4' };
@@ -121,10 +123,12 @@ export function createDce(options: DceOptions): Dce & { feed(arrival: Arrival): 
       const before =
         options.lineBefore === undefined || final === 'SILENT' ? '' : urcText(options.lineBefore);
       const answer = before + infoText(info) + finalText(final);
-      send(
-        (options.spoil?.(answer) ?? answer) + releaseHeld(),
-        Math.max(line.endedUs, options.line()?.elapsedUs() ?? 0),
-      );
+      const { text, pause } = options.spoil?.(answer) ?? { text: answer };
+      const at = pause?.at ?? text.length;
+      send(text.slice(0, at), Math.max(line.endedUs, options.line()?.elapsedUs() ?? 0));
+      if (pause !== undefined) await options.sleep?.(pause.ms);
+      if (mine !== life) return;
+      send(text.slice(at) + releaseHeld());
       options.onAnswered();
     }
     running = false;

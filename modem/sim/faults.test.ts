@@ -57,12 +57,12 @@ test('the same seed spoils the same octets, about as many as its rate says', () 
 
 test('answers are lost, cut, torn, repeated and flooded', () => {
   const text = '\r\n+CSIM: 4,"9000"\r\n\r\nOK\r\n';
-  assert.equal(faults(1, 'silence@at=1').answer(text), '');
-  assert.equal(faults(1, 'repeat@at=1').answer(text), text + text);
-  assert.ok(text.startsWith(faults(1, 'truncate@at=1').answer(text)));
-  const torn = faults(3, 'tear@at=1').answer(text);
+  assert.equal(faults(1, 'silence@at=1').answer(text).text, '');
+  assert.equal(faults(1, 'repeat@at=1').answer(text).text, text + text);
+  assert.ok(text.startsWith(faults(1, 'truncate@at=1').answer(text).text));
+  const torn = faults(3, 'tear@at=1').answer(text).text;
   assert.ok(torn.length < text.length);
-  const storm = faults(3, 'urc-storm=4@at=1').answer(text);
+  const storm = faults(3, 'urc-storm=4@at=1').answer(text).text;
   assert.ok(storm.length >= text.length + 4 * 8);
-  assert.equal(faults(1, 'silence@at=2').answer(text), text);
+  assert.equal(faults(1, 'silence@at=2').answer(text).text, text);
 });

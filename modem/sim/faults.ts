@@ -15,6 +15,11 @@ export const FAULTS = {
   'reset-after': { level: 'apdu', what: 'the modem restarts when the card has executed the command' },
   'card-mute': { level: 'apdu', what: 'the card stops answering until its next reset' },
   'card-out': { level: 'apdu', argument: 'ms', what: 'the card loses contact for so long' },
+  'card-swap': {
+    level: 'apdu',
+    argument: 'ms',
+    what: 'the card is taken out, and after so long another one is in',
+  },
   mute: { level: 'apdu', what: 'the card executes the command, its answer never comes' },
   cme: { level: 'apdu', argument: 'cme', what: 'the card executes the command, the modem answers an error' },
   stall: { level: 'apdu', argument: 'ms', what: 'the answer takes so much longer' },
@@ -24,6 +29,11 @@ export const FAULTS = {
   truncate: { level: 'answer', what: 'an answer ends early' },
   tear: { level: 'answer', what: 'octets are missing inside an answer' },
   repeat: { level: 'answer', what: 'an answer comes twice' },
+  pause: { level: 'answer', argument: 'ms', what: 'an answer stops in the middle for so long' },
+  foreign: {
+    level: 'answer',
+    what: 'another owner of the port has asked something: its answer comes in front',
+  },
   'urc-storm': { level: 'answer', argument: 'count', what: 'unsolicited lines come inside an answer' },
   lose: { level: 'octet', what: 'octets are lost, both ways' },
   duplicate: { level: 'octet', what: 'octets come twice, both ways' },
@@ -39,10 +49,17 @@ export type Fault = { readonly kind: FaultKind; readonly argument: number; reado
 
 export type ApduFault = { readonly kind: FaultKind; readonly argument: number };
 
+/** `pause` splits the text at an offset for so many milliseconds. */
+export type SpoiledAnswer = {
+  readonly text: string;
+  readonly pause?: { readonly at: number; readonly ms: number };
+};
+
 export type Faults = {
   /** The fault that strikes the next command to the card. */
   nextApdu(): ApduFault | undefined;
-  answer(text: string): string;
+  /** What becomes of an answer: the text, and where it stops for how long. */
+  answer(text: string): SpoiledAnswer;
   octets(bytes: Uint8Array): Uint8Array;
   /** How often each kind struck. */
   readonly struck: Readonly<Record<string, number>>;
@@ -95,9 +112,11 @@ export function createFaults(faults: readonly Fault[], random: { next(): number 
     struck,
     nextApdu: () => (byLevel.apdu.length === 0 ? undefined : draw('apdu')),
     answer(text) {
-      if (byLevel.answer.length === 0 || text === '') return text;
+      if (byLevel.answer.length === 0 || text === '') return { text };
       const fault = draw('answer');
-      return fault === undefined ? text : spoil(text, fault, below);
+      if (fault === undefined) return { text };
+      if (fault.kind === 'pause') return { text, pause: { at: below(text.length), ms: fault.argument } };
+      return { text: spoil(text, fault, below) };
     },
     octets(bytes) {
       if (byLevel.octet.length === 0) return bytes;
@@ -134,6 +153,8 @@ function spoil(text: string, fault: Fault, below: (limit: number) => number): st
       return text.slice(0, at) + text.slice(at + 1 + below(8));
     case 'repeat':
       return text + text;
+    case 'foreign':
+      return `\r\n+CSQ: ${below(32)},99\r\n\r\nOK\r\n${text}`;
     case 'urc-storm': {
       let stormy = text;
       for (let i = 0; i < fault.argument; i++) {

@@ -22,6 +22,8 @@ import type { ServiceState } from './service.ts';
 
 export type SimModemOptions = {
   readonly card: CardSlot | undefined;
+  /** What the fault `card-swap` puts in; an empty slot when absent. */
+  readonly spareCard?: CardSlot;
   readonly radio: RadioNetwork;
   readonly clock: Clock;
   readonly log: Log;
@@ -145,10 +147,12 @@ export function createSimModem(options: SimModemOptions): SimModem {
     settings.operatorFormat = operatorFormat;
     settings.values.clear();
   };
-  const takeCardOut = async (ms: number): Promise<void> => {
+  let [inSlot, spare] = [options.card, options.spareCard];
+  const takeCardOut = async (ms: number, swap: boolean): Promise<void> => {
     await equipment.insertCard(undefined);
     await sleep(clock, ms);
-    await equipment.insertCard(options.card);
+    if (swap) [inSlot, spare] = [spare, inSlot];
+    await equipment.insertCard(inSlot);
   };
   const context: CommandContext = {
     equipment,
@@ -165,7 +169,7 @@ export function createSimModem(options: SimModemOptions): SimModem {
     },
     crash: () => void powerCycle(),
     dropPort,
-    takeCardOut: (ms) => void takeCardOut(ms),
+    takeCardOut: (ms, swap) => void takeCardOut(ms, swap),
     ask: () => dce.ask(),
     sendMessage(tpdu) {
       options.onShortMessage?.(tpdu);
@@ -199,6 +203,7 @@ export function createSimModem(options: SimModemOptions): SimModem {
     },
     stuckEcho: quirks.echo === 'stuck',
     spoil: (text) => faults.answer(text),
+    sleep: (ms) => sleep(clock, ms),
     ...(quirks.lineEnd === 'crlf' ? {} : { lineEnd: LINE_ENDS[quirks.lineEnd] }),
     ...(quirks.urcBeforeAnswer === '' ? {} : { lineBefore: quirks.urcBeforeAnswer }),
     ...(quirks.errorText === 'standard'
@@ -221,6 +226,8 @@ export function createSimModem(options: SimModemOptions): SimModem {
   return {
     connect(link) {
       if (!portPresent) throw new AgentError('LINK_CLOSED', { why: 'the port is away' });
+      // A port has one terminal: the one before is cut off.
+      void line?.close();
       const opened = openSimLine(link, clock, options.timing ?? { mode: 'none' }, (bytes) =>
         faults.octets(bytes),
       );

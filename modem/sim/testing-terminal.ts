@@ -1,5 +1,5 @@
 // A terminal on a simulated modem for tests: types, and answers what the modem says.
-import { bytesUtf8, utf8Bytes } from '../../base/bytes.ts';
+import { utf8Bytes } from '../../base/bytes.ts';
 import { createVirtualClock, type VirtualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import { parseImei } from '../../codec/ids.ts';
@@ -38,7 +38,7 @@ export function terminal(modem: SimModem, clock: VirtualClock): (text: string) =
   modem.connect(peer);
   let said = '';
   void (async () => {
-    for await (const chunk of link.read) said += bytesUtf8(chunk);
+    for await (const chunk of link.read) said += String.fromCharCode(...chunk);
   })();
   return async (text) => {
     await link.write(utf8Bytes(text));
