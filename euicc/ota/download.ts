@@ -36,23 +36,23 @@ const MOST_MESSAGES = 32;
 const PLAIN_8BIT = 0x04;
 
 /** The session of a script that will go on in the next one, for the same application of the same profile. */
-type Kept = { readonly tar: string; readonly profile: PresentedProfile; readonly session: RemoteSession };
+type Kept = { readonly profile: PresentedProfile; readonly session: RemoteSession };
 
 /** One power-on session's receiver; unfinished messages and chained scripts end with it. */
 export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
   const reception = createSmsReception();
-  let kept: Kept | undefined;
+  const kept = new Map<string, Kept>();
   let reference = 0;
 
   const sessionsOf = (card: Card, tar: string, application: RemoteApplication): Sessions => ({
     begin: () => createRemoteSession(card.state, application.commands()),
     resume() {
-      const previous = kept;
-      kept = undefined;
-      return previous?.tar === tar && previous.profile === card.profile ? previous.session : undefined;
+      const previous = kept.get(tar);
+      kept.delete(tar);
+      return previous?.profile === card.profile ? previous.session : undefined;
     },
-    end: () => void (kept = undefined),
-    keep: (session) => void (kept = { tar, profile: card.profile, session }),
+    end: () => void kept.delete(tar),
+    keep: (session) => void kept.set(tar, { profile: card.profile, session }),
   });
 
   const submit = (card: Card, { originator, serviceCentre }: ReceivedPacket, packet: Uint8Array): void => {

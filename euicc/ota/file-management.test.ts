@@ -57,6 +57,16 @@ test('records are read, written, searched and increased', async () => {
   ]);
 });
 
+test('the record pointer moves from command to command', async () => {
+  const run = remote(await otaWorld(), targetOf(TAR.usim));
+  assert.deepEqual(await run('00A4000C024F40', '00B2000205', '00B2000205', '00B2000305'), [
+    '9000',
+    '01020304059000',
+    '11121314159000',
+    '01020304059000',
+  ]);
+});
+
 test('files are deactivated and activated, and are so for the terminal', async () => {
   const world = await otaWorld();
   const run = remote(world, targetOf(TAR.usim));

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fromHex, toHex } from '../../base/bytes.ts';
 import { decodeResponseScript } from '../../codec/script.ts';
-import { otaWorld, script, sendRemote, TAR, targetOf } from '../testing/ota.ts';
+import { DisableProfileRequest, EnableProfileRequest } from '../../codec/rsp/profile-management.ts';
+import { transcript } from '../testing/os-card.ts';
+import { ICCID_A } from '../testing/world.ts';
+import { es10Script, otaWorld, script, sendRemote, TAR, targetOf } from '../testing/ota.ts';
 import type { World } from '../testing/world.ts';
 
 const FILES = targetOf(TAR.files);
@@ -102,11 +105,36 @@ describe('chained scripts', () => {
     }
   });
 
+  test('end with the profile, though the same one comes back', async () => {
+    const { card } = await otaWorld();
+    // A terminal that takes "eUICC Profile State Change" (ETSI TS 102 223, 5.2: octet 34, bit 6).
+    await transcript(card, [`8010000022${'FFFF80'.padEnd(66, '0')}20`, '9000']);
+    await sendRemote(card, FILES, 1, `AA0D 830101 ${select}`);
+    const profile = { profileIdentifier: { is: 'iccid', value: ICCID_A }, refreshFlag: true } as const;
+    for (const [index, request] of [
+      DisableProfileRequest.encode(profile),
+      EnableProfileRequest.encode(profile),
+    ].entries()) {
+      const { data } = await sendRemote(card, targetOf(TAR.isdR), index + 1, es10Script(request));
+      assert.equal(toHex(data).slice(-6), '009000');
+      const number = (index + 1).toString(16).padStart(2, '0');
+      await transcript(
+        card,
+        ['801200000B', `D0098103${number}0109820281829000`],
+        [`801400000C8103${number}010982028281830100`, '9000'],
+      );
+    }
+    const late = await sendRemote(card, FILES, 2, `AA0A 830102 ${read}`);
+    assert.equal(toHex(late.data), 'AB06800101830101');
+  });
+
   test('are of one application', async () => {
     const { card } = await otaWorld();
     await sendRemote(card, FILES, 1, `AA0D 830101 ${select}`);
     const other = await sendRemote(card, targetOf(TAR.usim), 2, `AA0A 830102 ${read}`);
     assert.equal(toHex(other.data), 'AB06800101830101');
+    const own = await sendRemote(card, FILES, 3, `AA0A 830103 ${read}`);
+    assert.equal(toHex(own.data), READ.replace('AB0A', 'AB09'));
   });
 
   test('do not outlast a reset by order, nor begin in the middle', async () => {

@@ -22,7 +22,11 @@ import {
   TAR,
   targetOf,
 } from '../testing/ota.ts';
-import { DisableProfileRequest, EnableProfileRequest } from '../../codec/rsp/profile-management.ts';
+import {
+  DeleteProfileRequest,
+  DisableProfileRequest,
+  EnableProfileRequest,
+} from '../../codec/rsp/profile-management.ts';
 import { ICCID_A } from '../testing/world.ts';
 import { osCard } from '../testing/os-card.ts';
 
@@ -248,6 +252,34 @@ test('the keys of a disabled profile reach nothing, and count on when it is enab
   await card.reset();
   assert.equal(await outcome(card, FILES, 1), 'counterLow');
   assert.equal(await outcome(card, FILES, 2), 'porOk');
+});
+
+test('the keys of a profile that is deleted end at once, though its files are shown until the reset', async () => {
+  const { card } = await otaWorld();
+  const profile = { is: 'iccid', value: ICCID_A } as const;
+  const disable = DisableProfileRequest.encode({ profileIdentifier: profile, refreshFlag: false });
+  await sendRemote(card, targetOf(TAR.isdR), 1, es10Script(disable));
+  assert.equal(await outcome(card, FILES, 1), 'porOk');
+  const deleted = await sendRemote(
+    card,
+    targetOf(TAR.isdR),
+    2,
+    es10Script(DeleteProfileRequest.encode(profile)),
+  );
+  assert.equal(toHex(deleted.data), 'AB0D8001012308BF33038001009000');
+  assert.equal(await outcome(card, FILES, 2), 'tarUnknown (unprotected)');
+});
+
+test('a refusal repeats the counter where it can be read, and says nothing where it cannot', async () => {
+  const { card } = await otaWorld();
+  const unknown = fromHex('B0FFFF');
+  for (const [spi, expected] of [
+    ['1201', 7],
+    ['1601', 0],
+  ] as const) {
+    const target = targetOf(unknown, { spi: spiOf(spi) });
+    assert.equal((await sendRemote(card, target, 7, '00A40000022FE2')).counter, expected);
+  }
 });
 
 const single: Scp80Key = { algorithm: 'des', key: new Secret(new Uint8Array(8)) };
