@@ -5,10 +5,11 @@ import { withIsdR } from '../agent/card-operations.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { createVirtualClock } from '../base/clock.ts';
 import { Secret, silentLog } from '../base/log.ts';
-import { type CommandApdu, encodeResponseApdu } from '../codec/apdu.ts';
+import { type CommandApdu, decodeCommandApdu, encodeResponseApdu } from '../codec/apdu.ts';
 import type { Card } from '../codec/card.ts';
 import { completeImei, parseIccid, parseImsi } from '../codec/ids.ts';
 import { DeleteProfileRequest, EnableProfileRequest } from '../codec/rsp/profile-management.ts';
+import { decodeSmsPpDownload } from '../codec/sms-tpdu.ts';
 import { storeDataCommands } from '../codec/store-data.ts';
 import type { Scp80Key } from '../crypto/scp80.ts';
 import { type Scp80Target, SECURE_SPI } from '../crypto/scp80-host.ts';
@@ -56,7 +57,7 @@ async function modemAround(t: TestContext, slot: CardSlot) {
     await settle(sim.close());
   });
   const card = await settle(modem.openCard());
-  return { card, clock, settle };
+  return { card, clock, settle, sim };
 }
 
 /** An operator that counts its packets. */
@@ -107,6 +108,34 @@ test('an SM-SR loads, enables and deletes profiles by short messages, and the ca
   const deleted = await settle(send(asked(DeleteProfileRequest.encode(provisioning))));
   assert.deepEqual(deleted.responses.map(toHex), ['BF33038001009000']);
   assert.deepEqual(await onCard(world), { [iccid]: 'enabled' });
+});
+
+test('an MNO reaches its profile through the network, and no program of the device has a part in it', async (t) => {
+  const profiles = [
+    { upp: buildProfilePackage(SUBSCRIBER), metadata: sampleMetadata(SUBSCRIBER.iccid), enabled: true },
+  ];
+  const { card: slot } = await createWorld({ profiles, managed: true });
+  const { clock, settle, sim } = await modemAround(t, slot);
+  const { kic, kid } = SUBSCRIBER.otaKeys;
+  const target = {
+    tar: fromHex('B00140'),
+    keyset: 1,
+    keys: { kic: aes(kic), kid: aes(kid) },
+    spi: SECURE_SPI,
+  };
+  const select = { cla: 0, ins: 0xa4, p1: 0, p2: 0x0c, data: fromHex('6F46') };
+  const update = { cla: 0, ins: 0xd6, p1: 0, p2: 0, data: fromHex('0154') };
+  const packets = protectOverTheAir(target, [select, update], { counter: 1, sender: SENDER });
+  const answers: Uint8Array[] = [];
+  await clock.advance(60_000);
+  for (const envelope of packets.flatMap(({ envelopes }) => envelopes)) {
+    const { tpdu } = decodeSmsPpDownload(decodeCommandApdu(envelope).data);
+    const arrival = await settle(sim.deliver(tpdu));
+    assert.ok(arrival.is === 'card', arrival.is);
+    answers.push(encodeResponseApdu(arrival.response));
+  }
+  const opened = openOverTheAir(target, packets, answers);
+  assert.deepEqual([opened.ok, opened.responses.map(toHex)], [true, ['9000', '9000']]);
 });
 
 const octets = (value: number): Secret<Uint8Array> => new Secret(new Uint8Array(16).fill(value));
