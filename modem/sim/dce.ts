@@ -67,6 +67,8 @@ export type DceOptions = {
 const NUMERIC: Readonly<Record<string, string>> = { OK: '0', 'NO CARRIER': '3', ERROR: '4' };
 const MAX_LINE_OCTETS = 16_384;
 const MAX_QUEUED_LINES = 64;
+/** Reports that wait for the end of a command; of more, the latest. */
+const MAX_HELD_REPORTS = 128;
 const MAX_TEXT_OCTETS = 1_024;
 const SPACE = 0x20;
 const CTRL_Z = 0x1a;
@@ -199,7 +201,7 @@ export function createDce(options: DceOptions): Dce & { feed(arrival: Arrival): 
       for (const octet of bytes) take(octet);
     },
     unsolicited(text) {
-      if (running) held.push(text);
+      if (running) held = [...held.slice(1 - MAX_HELD_REPORTS), text];
       else send(urcText(text));
     },
     ask() {

@@ -30,6 +30,9 @@ const TEST_LINES: Readonly<Record<string, string>> = {
   '+CCHO': '+CCHO: <dfname>',
 };
 
+/** No modem has room for more in one answer; a line that asks for it ends there. */
+const MAX_ANSWER_OCTETS = 262_144;
+
 const simSleep: CommandRow = {
   set: ({ quirkState }, [mode]) => {
     quirkState.cardAwake = mode?.text === '0';
@@ -63,6 +66,7 @@ export async function executeLine(
   context: CommandContext,
 ): Promise<LineResult> {
   const info: string[] = [];
+  let octets = 0;
   const { slotCommand } = context.quirks;
   if (slotCommand !== '' && `AT${body}`.toUpperCase() === slotCommand.toUpperCase()) {
     context.quirkState.slotSelected = true;
@@ -78,6 +82,8 @@ export async function executeLine(
     }
     if (!isInfo(reply)) return { info, final: reply };
     info.push(...reply.map((line) => spelled(command.name, line, context.quirks)));
+    octets += reply.reduce((sum, line) => sum + line.length, 0);
+    if (octets > MAX_ANSWER_OCTETS) return { info, final: 'ERROR' };
   }
   return { info, final: 'OK' };
 }

@@ -37,8 +37,9 @@ export function terminal(modem: SimModem, clock: VirtualClock): (text: string) =
   const [link, peer] = createLinkPair();
   modem.connect(peer);
   let said = '';
+  const anyOctets = new TextDecoder('latin1');
   void (async () => {
-    for await (const chunk of link.read) said += String.fromCharCode(...chunk);
+    for await (const chunk of link.read) said += anyOctets.decode(chunk);
   })();
   return async (text) => {
     await link.write(utf8Bytes(text));
