@@ -1,0 +1,53 @@
+// The main job on a bad air: coverage that comes and goes all the time cuts the IP path with it, and both procedures still end.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openMainJobWorld } from './main-job-world.ts';
+
+const PLMNS = ['99970', '99901', '99902'] as const;
+
+test('networks that come and go do not keep the device from its profiles', async () => {
+  const world = await openMainJobWorld({ profileBytes: 3_000, sim: { attachRetryMs: 5_000 } });
+  const { clock, radio } = world;
+  let losses = 0;
+  let stopped = false;
+  const flap = (n: number): void => {
+    if (stopped) return;
+    const plmn = PLMNS[n % PLMNS.length] ?? '99970';
+    radio.setCoverage(plmn, false);
+    losses++;
+    clock.schedule(4_000, () => radio.setCoverage(plmn, true));
+    clock.schedule(9_000, () => flap(n + 1));
+  };
+  clock.schedule(500, () => flap(0));
+  try {
+    for (const kind of ['provisioning', 'mno-change'] as const) {
+      const { step, reason } = await world.run(kind);
+      assert.equal(step, 'completed', reason);
+    }
+    assert.ok(losses > 3, `${losses} losses of coverage`);
+    stopped = true;
+    await clock.advance(120_000);
+    const { profiles, freeChannel } = await world.stopAndAsk();
+    assert.deepEqual(Object.values(profiles).toSorted(), ['disabled', 'enabled']);
+    assert.equal(freeChannel, 1);
+  } finally {
+    stopped = true;
+    await world.close();
+  }
+});
+
+test('a profile whose network is not on the air is given up, and the device goes back to the one that worked', async () => {
+  const world = await openMainJobWorld({ profileBytes: 3_000 });
+  try {
+    world.radio.setCoverage('99901', false);
+    const { step, reason } = await world.run('provisioning');
+    assert.equal(step, 'failed', reason);
+    await world.clock.advance(600_000);
+    const { profiles } = await world.stopAndAsk();
+    const enabled = Object.entries(profiles).filter(([, state]) => state === 'enabled');
+    assert.equal(enabled.length, 1);
+    assert.match(enabled[0]?.[0] ?? '', /^8999900/, 'the bootstrap profile');
+  } finally {
+    await world.close();
+  }
+});
