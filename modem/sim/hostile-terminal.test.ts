@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { realClock } from '../../base/clock.ts';
 import { isAgentError } from '../../base/errors.ts';
 import { ISD_R, lines, rig, terminal } from './testing-terminal.ts';
 
@@ -82,11 +83,11 @@ test('whatever a terminal sends, and when, the modem answers again after a resta
 test('a line of a megabyte is refused in its time and forgotten', async () => {
   const { type } = await rig();
   await type('ATE0\r');
-  const began = performance.now();
+  const began = realClock.now();
   assert.equal(await type('AT+CSIM=8,"'), '');
   for (let n = 0; n < 16; n++) assert.equal(await type('0'.repeat(65_536)), '');
   assert.equal(await type('"\r'), '\r\nERROR\r\n');
-  assert.ok(performance.now() - began < 2_000);
+  assert.ok(realClock.now() - began < 2_000);
   assert.equal(await type('AT\r'), '\r\nOK\r\n');
 });
 
