@@ -56,6 +56,8 @@ export type CarryOutContext = {
 export type StepOptions = { readonly signal?: AbortSignal };
 type CarryOut = Extract<Effect, { is: 'carryOut' }>;
 const TAG_AUTHENTICATE_SERVER = 0xbf38;
+/** Conditions of use not satisfied: the answer to a package when the RSP session is over (SGP.22, 5.7.6). */
+const SESSION_GONE = 0x6985;
 type Report = Omit<UpOf<'scriptReport'>, 'id' | 'eid' | 'transaction' | 'is' | 'command'>;
 
 /** The event that ends the work on a command. Faults that only a later attempt can mend are thrown. */
@@ -187,8 +189,8 @@ async function install(
     context.log.write('warn', 'agent.install', 'the installation was cut short', { error: error.message });
     return afterBrokenInstallation(context, effect, manifest, options);
   }
-  if (run.profileInstallationResult === undefined && isSuccess(run.lastSw)) {
-    // All was accepted and the result is missing: some ways to a card drop what is not asked for.
+  if (run.profileInstallationResult === undefined && (isSuccess(run.lastSw) || run.lastSw === SESSION_GONE)) {
+    // Some ways to a card drop a result that is not asked for; and a card that was reset has forgotten the session.
     return afterBrokenInstallation(context, effect, manifest, options);
   }
   return report(context, effect, {

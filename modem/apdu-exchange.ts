@@ -1,7 +1,7 @@
 // One command to a card and its whole response (ISO/IEC 7816-3 12.1, ETSI TS 102 221 7.3.1): 61xx, 6Cxx and warnings.
 import { concat } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
-import { decodeCommandApdu, encodeCommandApdu, type ResponseApdu, swText } from '../codec/apdu.ts';
+import { decodeCommandApdu, encodeCommandApdu, isSuccess, type ResponseApdu, swText } from '../codec/apdu.ts';
 
 export type ExchangeRules = {
   /** Whether a command with data keeps its Le. Modems that speak T=0 to the card take none. */
@@ -34,17 +34,23 @@ export async function exchangeApdu(
   if (response.sw >> 8 === 0x6c && parsed.data.length === 0) {
     response = await send(encodeCommandApdu({ ...plain, le: lengthOf(response.sw) }));
   }
-  if (response.sw >> 8 === 0x61) return fetchResponse(response, send);
+  if (response.sw >> 8 === 0x61) return fetchResponse(response, send, { promised: true });
   const warning = response.sw >> 8 === 0x62 || response.sw >> 8 === 0x63;
   if (warning && case4 && response.data.length === 0) {
     // A T=0 card tells the warning first and keeps the data (TS 102 221, 7.3.1.1.5).
-    const fetched = await fetchResponse({ data: response.data, sw: 0x6100 }, send);
+    const fetched = await fetchResponse({ data: response.data, sw: 0x6100 }, send, {
+      promised: false,
+    });
     if (fetched.data.length > 0) return { data: fetched.data, sw: response.sw };
   }
   return response;
 }
 
-async function fetchResponse(first: ResponseApdu, send: SendApdu): Promise<ResponseApdu> {
+async function fetchResponse(
+  first: ResponseApdu,
+  send: SendApdu,
+  { promised }: { readonly promised: boolean },
+): Promise<ResponseApdu> {
   const parts = [first.data];
   let octets = first.data.length;
   let sw = first.sw;
@@ -55,6 +61,10 @@ async function fetchResponse(first: ResponseApdu, send: SendApdu): Promise<Respo
       next = await send(
         encodeCommandApdu({ ...GET_RESPONSE, data: new Uint8Array(0), le: lengthOf(next.sw) }),
       );
+    }
+    if (promised && next.data.length === 0 && next.sw >> 8 !== 0x61 && !isSuccess(next.sw)) {
+      // Whoever else uses the card may come between: it then has forgotten what it had to say.
+      throw new AgentError('CARD_LOST', { why: 'the response is gone', sw: swText(next.sw) });
     }
     silent = next.data.length === 0 ? silent + 1 : 0;
     octets += next.data.length;
