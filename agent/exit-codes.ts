@@ -59,15 +59,15 @@ export const EXIT_CODES = [
   },
   {
     exit: 21,
-    text: 'another program holds the serial port',
+    text: 'another program holds the serial port or the card',
     advice: 'stop the program that holds it; euicc-agent status works beside a running agent',
-    codes: ['PORT_BUSY'],
+    codes: ['PORT_BUSY', 'CARD_LOCKED'],
   },
   {
     exit: 22,
     text: 'the modem does not answer, or refuses',
     advice: 'see that modem.port is its AT command port and modem.baudRate its rate',
-    codes: ['PORT_FAILED', 'LINK_CLOSED', 'AT_ERROR', 'AT_TIMEOUT', 'AT_ANSWER'],
+    codes: ['PORT_FAILED', 'MODEM_OTHER', 'LINK_CLOSED', 'AT_ERROR', 'AT_TIMEOUT', 'AT_ANSWER'],
   },
   {
     exit: 23,

@@ -4,25 +4,12 @@ import { realClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { decodeCommandApdu, encodeResponseApdu, swText } from '../codec/apdu.ts';
 import { encodeAid, parseAid } from '../codec/ids.ts';
-import { openModem, type Modem } from '../modem/modem.ts';
-import { openSerialLink } from '../modem/serial-link.ts';
+import type { Modem } from '../modem/modem.ts';
 import { getEid, listProfiles, type ProfileEntry, withIsdR } from './card-operations.ts';
-
-/** Where the modem is, from the configuration or the command line. */
-export type ModemAddress = {
-  readonly port: string;
-  readonly baudRate: number;
-  readonly access: 'auto' | 'csim' | 'cgla';
-};
+import { type ModemAddress, openModemAt } from './modem-port.ts';
 
 async function withModem<T>(address: ModemAddress, work: (modem: Modem) => Promise<T>): Promise<T> {
-  const { port, baudRate, access } = address;
-  const modem = await openModem({
-    openLink: () => openSerialLink({ path: port, baudRate, clock: realClock }),
-    clock: realClock,
-    log: silentLog,
-    cardMemory: access === 'auto' ? {} : { way: access },
-  });
+  const modem = await openModemAt(address, { clock: realClock, log: silentLog });
   try {
     return await work(modem);
   } finally {

@@ -11,7 +11,6 @@ import { type AgentConfig, loadAgentConfig } from '../config/agent.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, exitRowOf } from './exit-codes.ts';
 import {
   apduText,
-  type ModemAddress,
   parseApdus,
   profilesText,
   readEid,
@@ -19,6 +18,7 @@ import {
   sendApdus,
   sendAtCommands,
 } from './inspect.ts';
+import type { ModemAddress } from './modem-port.ts';
 import { run } from './run.ts';
 import { readStatus, statusText } from './status.ts';
 
@@ -129,7 +129,7 @@ function buildProgram(): Command {
   };
   const looking = (name: string, text: string): Command =>
     command(name, text)
-      .option('--port <path>', 'the serial port; enough without a configuration')
+      .option('--port <port>', 'the serial port, or auto; enough without a configuration')
       .option('--baud <rate>', 'its rate in bits per second', baud);
   const json = ['--json', 'print JSON'] as const;
 

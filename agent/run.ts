@@ -7,13 +7,13 @@ import { type Log, Secret } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { AgentConfig } from '../config/agent.ts';
 import { createNobleEc } from '../crypto/ec-noble.ts';
-import { openModem, type Modem } from '../modem/modem.ts';
-import { openSerialLink } from '../modem/serial-link.ts';
+import type { Modem, ModemKey, ModemMemory } from '../modem/modem.ts';
 import type { BrokerTls } from '../transport/broker-socket.ts';
 import { createMessageOpener, operatorKey, type OperatorKey } from '../transport/envelope.ts';
 import { openMqttLink } from '../transport/mqtt-link.ts';
 import { getEid, withIsdR } from './card-operations.ts';
 import { askedPatiently } from './asked-patiently.ts';
+import { acquireCardLock } from './card-lock.ts';
 import { certificateDer } from './certificate-file.ts';
 import { isRegistered } from './device.ts';
 import { createDownloads } from './downloads.ts';
@@ -21,15 +21,18 @@ import { createFigures, type Figures } from './figures.ts';
 import { firstConnection } from './first-connection.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { openModemDevice } from './modem-device.ts';
+import { openModemAt } from './modem-port.ts';
 import { runAgent } from './runtime.ts';
 import { decodeDurable, encodeDurable } from './state-codec.ts';
 import {
   journalPath,
   readDeviceRecord,
-  readModemRecord,
+  memoryOf,
+  readModemRecords,
   transfersPath,
+  withModem,
   writeDeviceRecord,
-  writeModemRecord,
+  writeModemRecords,
 } from './state-folder.ts';
 import { acquireStateLock } from './state-lock.ts';
 
@@ -64,6 +67,8 @@ export async function run(options: RunOptions): Promise<void> {
     const eid = await askedPatiently({ clock, log, signal }, async () =>
       withIsdR(await device.card(), { signal }, (channel) => getEid(channel, { signal })),
     );
+    const cardLock = await acquireCardLock(eid);
+    closers.push(() => cardLock.release());
     await keepToOneCard(config.state.dir, journal, { eid, imei: device.imei }, log);
     const link = openMqttLink({
       url: config.broker.url,
@@ -142,30 +147,25 @@ function throttledProgress(clock: Clock, log: Log): (phase: string, done: number
 
 async function openConfiguredModem(options: RunOptions, figures: Figures): Promise<Modem> {
   const { config, clock, log } = options;
-  const { port, baudRate, access } = config.modem;
   const folder = config.state.dir;
-  const kept = await readModemRecord(folder);
-  let record = kept;
+  let records = await readModemRecords(folder);
   const writing = createLock();
-  const keep = (change: typeof kept): void => {
-    record = { ...record, ...change };
-    const next = record;
+  const keep = (who: ModemKey, memory: ModemMemory): void => {
+    records = withModem(records, who, memory);
+    const next = records;
     writing
-      .run(() => writeModemRecord(folder, next))
+      .run(() => writeModemRecords(folder, next))
       .catch((error: unknown) => {
         log.write('warn', 'agent', 'what was learned of the modem is not kept', {
           why: errorOf(error).message,
         });
       });
   };
-  return openModem({
-    openLink: async () => figures.countLink(await openSerialLink({ path: port, baudRate, clock })),
+  return openModemAt(config.modem, {
     clock,
     log,
-    cardMemory: access === 'auto' ? (kept.card ?? {}) : { ...kept.card, way: access },
-    onCardLearned: (card) => keep({ card }),
-    leftOpen: kept.openSessions ?? [],
-    onOpenSessions: (openSessions) => keep({ openSessions }),
+    around: (link) => figures.countLink(link),
+    memory: { remembered: (who) => memoryOf(records, who), onLearned: keep },
   });
 }
 

@@ -5,11 +5,14 @@ import { errorOf, AgentError, isAgentError } from '../base/errors.ts';
 import { type Eid, type Imei, parseEid, parseImei } from '../codec/ids.ts';
 import type { CardMemory } from '../modem/card-lessons.ts';
 import type { OpenSession } from '../modem/card-sessions.ts';
+import type { ModemKey, ModemMemory } from '../modem/modem.ts';
 
 export type DeviceRecord = { readonly eid: Eid; readonly imei: Imei };
 
-/** Ways and sessions on the modem, kept so that a new process starts where the last one ended. */
-export type ModemRecord = { readonly card?: CardMemory; readonly openSessions?: readonly OpenSession[] };
+/** What was learned of each modem that this device had, the one of now last. */
+export type ModemRecords = readonly (ModemKey & ModemMemory)[];
+
+const MAX_MODEMS = 8;
 
 export function journalPath(folder: string): string {
   return join(folder, 'journal');
@@ -34,24 +37,57 @@ export function writeDeviceRecord(folder: string, record: DeviceRecord): Promise
   return writeWhole(join(folder, 'device.json'), `${JSON.stringify(record)}\n`);
 }
 
-export async function readModemRecord(folder: string): Promise<ModemRecord> {
-  const held = await readJson(join(folder, 'modem.json'));
-  const card = recordOf(held?.['card']);
-  const sessions: unknown = held?.['openSessions'];
+/** What is kept of a modem and cannot be read is left out: it only helps. */
+export async function readModemRecords(folder: string): Promise<ModemRecords> {
+  const held = (await readJson(join(folder, 'modem.json')))?.['modems'];
+  return (Array.isArray(held) ? held : []).flatMap((each: unknown) => {
+    const record = recordOf(each);
+    const [imei, revision] = [record?.['imei'], record?.['revision']];
+    if (record === undefined || typeof imei !== 'string' || typeof revision !== 'string') return [];
+    return [
+      {
+        imei,
+        revision,
+        card: cardMemoryOf(recordOf(record['card'])),
+        openSessions: openSessionsOf(record['openSessions']),
+      },
+    ];
+  });
+}
+
+function cardMemoryOf(card: Readonly<Record<string, unknown>> | undefined): CardMemory {
+  const flag = (name: 'keepLe' | 'lockCsim'): CardMemory =>
+    typeof card?.[name] === 'boolean' ? { [name]: card[name] } : {};
   return {
-    card: {
-      ...(isWay(card?.['way']) ? { way: card['way'] } : {}),
-      ...(isDataLimit(card?.['maxCommandData']) ? { maxCommandData: card['maxCommandData'] } : {}),
-    },
-    openSessions: (Array.isArray(sessions) ? sessions : []).flatMap((session: unknown) => {
-      const { way, id } = recordOf(session) ?? {};
-      return isWay(way) && typeof id === 'string' && /^\d{1,3}$/.test(id) ? [{ way, id }] : [];
-    }),
+    ...(isWay(card?.['way']) ? { way: card['way'] } : {}),
+    ...(isDataLimit(card?.['maxCommandData']) ? { maxCommandData: card['maxCommandData'] } : {}),
+    ...flag('keepLe'),
+    ...flag('lockCsim'),
   };
 }
 
-export function writeModemRecord(folder: string, record: ModemRecord): Promise<void> {
-  return writeWhole(join(folder, 'modem.json'), `${JSON.stringify(record)}\n`);
+function openSessionsOf(sessions: unknown): readonly OpenSession[] {
+  return (Array.isArray(sessions) ? sessions : []).flatMap((session: unknown) => {
+    const { way, id } = recordOf(session) ?? {};
+    return isWay(way) && typeof id === 'string' && /^[0-9A-Za-z]{1,32}$/.test(id) ? [{ way, id }] : [];
+  });
+}
+
+/** `records` with what is known of `who` now, at the end; of the others the last ones. */
+export function withModem(records: ModemRecords, who: ModemKey, memory: ModemMemory): ModemRecords {
+  return [...records.filter((record) => !isOf(record, who)), { ...who, ...memory }].slice(-MAX_MODEMS);
+}
+
+export function memoryOf(records: ModemRecords, who: ModemKey): ModemMemory {
+  return records.find((record) => isOf(record, who)) ?? {};
+}
+
+function isOf(record: ModemKey, who: ModemKey): boolean {
+  return record.imei === who.imei && record.revision === who.revision;
+}
+
+export function writeModemRecords(folder: string, modems: ModemRecords): Promise<void> {
+  return writeWhole(join(folder, 'modem.json'), `${JSON.stringify({ modems })}\n`);
 }
 
 function isWay(value: unknown): value is 'cgla' | 'csim' {

@@ -93,17 +93,17 @@ describe('the configuration of the agent', () => {
       loadAgentConfig(write(content), env, { 'modem.speed': '1', 'connectivity.deadlineSeconds': '4' }),
     );
     assert.deepEqual(found.toSorted(), [
-      'EUICC_AGENT_MODEM_PROT: is an unknown variable, expected one of EUICC_AGENT_MODEM_PORT, EUICC_AGENT_MODEM_BAUD_RATE, EUICC_AGENT_MODEM_ACCESS',
+      'EUICC_AGENT_MODEM_PROT: is an unknown variable, expected one of EUICC_AGENT_MODEM_PORT, EUICC_AGENT_MODEM_BAUD_RATE, EUICC_AGENT_MODEM_IMEI, EUICC_AGENT_MODEM_ACCESS',
       `broker.caFile (from the file): found "${at('gone.pem')}", which does not exist, expected the path of a PEM file`,
       `broker.certFile (from the file): found "${at('folder')}", which is no file, expected the path of a PEM file`,
       `broker.keyFile (from the file): found "${at('open.key')}", which others may use (mode 0644), expected the path of a PEM file, closed to others (mode 0600)`,
       'broker.url (from the file): found "http://broker", expected an address of the form mqtt://host:port or mqtts://host:port',
       'connectivity.deadlineSeconds (from the command line): found 4, expected an integer from 5 to 3600',
       'log.level (from EUICC_AGENT_LOG_LEVEL): found "loud", expected one of trace, debug, info, warn, error',
-      'modem.acces (from the file): is an unknown key, expected one of port, baudRate, access',
+      'modem.acces (from the file): is an unknown key, expected one of port, baudRate, imei, access',
       'modem.baudRate (from the file): found "115200", expected an integer from 300 to 4000000',
-      'modem.port (from the file): found "", expected the path of a serial port',
-      'modem.speed (from the command line): is an unknown key, expected one of port, baudRate, access',
+      'modem.port (from the file): found "", expected the path of a serial port, its name, or auto',
+      'modem.speed (from the command line): is an unknown key, expected one of port, baudRate, imei, access',
       'operators[0].extra (from the file): found an unknown key, expected name, address, certificateFile',
       'operators[0].name (from the file): found "MNO A", expected 1 to 32 lower-case letters, digits and hyphens',
       'operators[1] (from the file): found 7, expected a record with name, address, certificateFile',
@@ -125,7 +125,7 @@ describe('the configuration of the agent', () => {
     assert.deepEqual(
       faults(() => loadAgentConfig(write(content), {})),
       [
-        'modem.port: is missing, expected the path of a serial port; set it in the file or as EUICC_AGENT_MODEM_PORT',
+        'modem.port: is missing, expected the path of a serial port, its name, or auto; set it in the file or as EUICC_AGENT_MODEM_PORT',
         'operators[1].name: found "mno-a" again, expected each name once',
         'activation.mno (from the file): found "mno-c", expected a name that operators has: mno-a, mno-a',
         `broker.caFile (from the file): found "${at('ca.pem')}", expected nothing unless broker.url is mqtts`,

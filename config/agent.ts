@@ -1,5 +1,5 @@
 // What the device agent can be told, and the loading of it.
-import { choice, file, integer, path, records, serverUrl, shown, text } from './kinds.ts';
+import { choice, file, integer, path, records, serialPort, serverUrl, shown, text } from './kinds.ts';
 import { type Config, loadConfig, type Rule, type Table } from './table.ts';
 
 const OPERATOR_NAME = /^[a-z0-9][a-z0-9-]*$/;
@@ -19,14 +19,19 @@ export const agentTable = {
     },
     modem: {
       port: {
-        kind: path('a serial port'),
-        doc: 'Serial port of the modem. A name below /dev/serial/by-id stays the same when ports are renumbered.',
+        kind: serialPort(),
+        doc: 'Serial port of the modem: its path, the name that udev gives it (usb-modem-if02), or auto for the first modem port that answers and has the card. A port on USB is found again when it is renumbered.',
         example: '/dev/serial/by-id/usb-modem-if02',
       },
       baudRate: {
         kind: integer(300, 4_000_000),
         default: 115_200,
         doc: 'Rate of the line in bits per second.',
+      },
+      imei: {
+        kind: text(15, /^\d{15}$/, 'an IMEI of 15 digits'),
+        optional: true,
+        doc: 'IMEI of the modem, where there are several or no other may take its place.',
       },
       access: {
         kind: choice('auto', 'csim', 'cgla'),

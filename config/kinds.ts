@@ -84,6 +84,19 @@ export function path(what: string): Kind<string> {
   };
 }
 
+/** The path of a serial port, made absolute; a word without a slash stands for itself: `auto`, or a name that udev gave. */
+export function serialPort(): Kind<string> {
+  const expected = 'the path of a serial port, its name, or auto';
+  const kind = path('a serial port');
+  return {
+    expected,
+    read: (value, place, report) =>
+      typeof value === 'string' && /^[\w.:+-]{1,255}$/.test(value)
+        ? value
+        : kind.read(value, place, (fault) => report({ ...fault, expected })),
+  };
+}
+
 /** The path of a file that is there and can be read. A `secret` one must be closed to others than its owner and group. */
 export function file(what: string, options: { readonly secret?: true } = {}): Kind<string> {
   const kind = path(what);

@@ -6,6 +6,9 @@ export type CardMemory = {
   /** The way that completed its work last. */
   readonly way?: CardWayKind;
   readonly maxCommandData?: number;
+  /** What the way needs that others do not. */
+  readonly keepLe?: boolean;
+  readonly lockCsim?: boolean;
 };
 
 /** A command that did not get through: the octets of data it carried, and whether it was the fetching of a response. */
@@ -38,14 +41,23 @@ export function createCardLessons(options: {
   readonly memory: CardMemory;
   readonly onLearned: (memory: CardMemory) => void;
 }): CardLessons {
-  let quirks = options.quirks;
+  const { keepLe, lockCsim } = options.memory;
+  let needed: Pick<CardMemory, 'keepLe' | 'lockCsim'> = {
+    ...(keepLe === undefined ? {} : { keepLe }),
+    ...(lockCsim === undefined ? {} : { lockCsim }),
+  };
+  let quirks: CardQuirks = { ...options.quirks, ...needed };
   let way = options.memory.way ?? quirks.way;
   let suspect: CardWayKind | undefined;
   let maxCommandData = Math.min(options.memory.maxCommandData ?? 255, quirks.maxCommandData ?? 255);
   let largestPassed = 0;
   let refusedAt = 0;
   const tell = (): void =>
-    options.onLearned({ maxCommandData, ...(way === undefined || way === suspect ? {} : { way }) });
+    options.onLearned({
+      ...needed,
+      maxCommandData,
+      ...(way === undefined || way === suspect ? {} : { way }),
+    });
   return {
     get quirks() {
       return quirks;
@@ -72,8 +84,10 @@ export function createCardLessons(options: {
       }
       tell();
     },
-    needs(quirk, needed) {
-      quirks = { ...quirks, [quirk]: needed };
+    needs(quirk, value) {
+      quirks = { ...quirks, [quirk]: value };
+      needed = { ...needed, [quirk]: value };
+      tell();
     },
     completed: tell,
   };

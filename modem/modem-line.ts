@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import { attention, errorsAsNumbers, plainDialogue, rawLine } from './at-commands.ts';
 import { openAtSession, type AtSession, type DeadlineClass } from './at-session.ts';
 import type { ByteLink } from './byte-link.ts';
+import { listenTo } from './port-ear.ts';
 import { enableRegistrationReports } from './registration.ts';
 
 export type ModemLineOptions = {
@@ -18,6 +19,8 @@ export type ModemLineOptions = {
   /** Sent at every start, after the common form of the dialogue; what the modem refuses is left out. */
   readonly initialise: () => readonly string[];
   readonly onUnsolicited: (line: string) => void;
+  /** Looks whether what answers on a line that came back is still the same modem; throws when it is not. */
+  readonly recognise?: (session: AtSession) => Promise<void>;
 };
 
 export type ModemLine = {
@@ -47,9 +50,9 @@ export async function openModemLine(options: ModemLineOptions): Promise<ModemLin
   let returning: Promise<AtSession> | undefined;
 
   const connect = async (): Promise<AtSession> => {
-    const link = await options.openLink();
+    const ear = listenTo(await options.openLink());
     const deadlinesMs = options.deadlinesMs ?? {};
-    const opened = openAtSession({ link, clock, log, deadlinesMs });
+    const opened = openAtSession({ link: ear.link, clock, log, deadlinesMs });
     opened.subscribe((event) => {
       if (event.is !== 'unsolicited') return;
       options.onUnsolicited(event.line);
@@ -59,9 +62,14 @@ export async function openModemLine(options: ModemLineOptions): Promise<ModemLin
     });
     try {
       await initialise(opened);
+      ear.deafen();
+      await options.recognise?.(opened);
       return opened;
     } catch (error) {
       await opened.close();
+      if (isAgentError(error, 'AT_TIMEOUT')) {
+        throw new AgentError('AT_TIMEOUT', { ...error.data, heard: ear.heard() }, { cause: error });
+      }
       throw error;
     }
   };

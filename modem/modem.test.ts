@@ -199,7 +199,7 @@ test('channels that a dead client left open are closed', async () => {
 
 test('a session that an earlier life wrote down is closed at start, whatever its name', async () => {
   const written: (readonly OpenSession[])[] = [];
-  const first = await rig({ modem: { onOpenSessions: (open) => written.push(open) } });
+  const first = await rig({ modem: { onLearned: (_, { openSessions = [] }) => written.push(openSessions) } });
   const card = await first.clock.settle(first.modem.openCard());
   await first.clock.settle(card.openChannel(ISD_R));
   assert.deepEqual(written.at(-1), [{ way: 'cgla', id: '1' }]);
@@ -208,9 +208,9 @@ test('a session that an earlier life wrote down is closed at start, whatever its
       openLink: linkTo(first.sim),
       clock: first.clock,
       log: silentLog,
-      leftOpen: written.at(-1) ?? [],
+      remembered: () => ({ openSessions: written.at(-1) ?? [] }),
       quirks: { card: { sweepSessions: 0 } },
-      onOpenSessions: (open) => written.push(open),
+      onLearned: (_, { openSessions = [] }) => written.push(openSessions),
     }),
   );
   const channel = await first.clock.settle((await again.openCard()).openChannel(ISD_R));

@@ -1,6 +1,6 @@
 // A modem as the agent uses it: identity, card, registration and radio, over a line that may go away and come back.
 import type { Clock } from '../base/clock.ts';
-import { isAgentError } from '../base/errors.ts';
+import { AgentError, isAgentError } from '../base/errors.ts';
 import type { Log, Secret } from '../base/log.ts';
 import { parseImei, type Iccid, type Imei } from '../codec/ids.ts';
 import {
@@ -32,6 +32,15 @@ export type ModemIdentity = {
   readonly revision: string;
 };
 
+/** What lessons belong to: a modem, and the firmware that may have changed its ways. Empty where it does not tell. */
+export type ModemKey = { readonly imei: string; readonly revision: string };
+
+export type ModemMemory = {
+  readonly card?: CardMemory;
+  /** Sessions on the card that are open now: after a crash they are closed first. */
+  readonly openSessions?: readonly OpenSession[];
+};
+
 export type ModemOptions = {
   /** Opens the line, again after it was lost. */
   readonly openLink: () => Promise<ByteLink>;
@@ -40,13 +49,13 @@ export type ModemOptions = {
   readonly deadlinesMs?: Partial<Record<DeadlineClass, number>>;
   /** On top of what is known of the modem's family. */
   readonly quirks?: ModemQuirks;
-  readonly cardMemory?: CardMemory;
-  readonly onCardLearned?: (memory: CardMemory) => void;
-  /** Sessions on the card that an earlier life left open, and what to write down for the next one. */
-  readonly leftOpen?: readonly OpenSession[];
-  readonly onOpenSessions?: (open: readonly OpenSession[]) => void;
+  /** What an earlier life wrote down of this modem, and what to write down for the next one. */
+  readonly remembered?: (who: ModemKey) => ModemMemory;
+  readonly onLearned?: (who: ModemKey, memory: ModemMemory) => void;
   /** How long a line that went away may take to come back. */
   readonly returnMs?: number;
+  /** The modem must have this IMEI. */
+  readonly imei?: string;
 };
 
 export type Modem = {
@@ -86,10 +95,18 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
   const { clock, log } = options;
   let quirks = options.quirks ?? {};
   const watch = createRegistrationWatch();
+  let imei: Imei | undefined = options.imei === undefined ? undefined : parseImei(options.imei);
+  const recognise = async (session: AtSession): Promise<void> => {
+    const found = await session.run(serialNumber, []).catch(refusedIsEmpty);
+    if (imei === undefined) imei = found === '' ? undefined : parseImei(found);
+    else if (found !== '' && found !== imei)
+      throw new AgentError('MODEM_OTHER', { imei: found, before: imei });
+  };
   const line = await openModemLine({
     ...options,
     initialise: () => quirks.initialise ?? [],
     onUnsolicited: (text) => watch.see(text),
+    recognise,
   });
   const [maker, type] = [await askIdentity(line, manufacturer), await askIdentity(line, model)];
   const family = findFamily(maker, type);
@@ -98,9 +115,9 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
     log.write('debug', 'modem', 'family known', { family: family.family });
     await line.tryLines(family.quirks.initialise ?? []);
   }
-  const cards = createCards(options, quirks);
+  const firmware = await askIdentity(line, revision);
+  const cards = createCards(options, quirks, { imei: imei ?? '', revision: firmware });
   const enterPin = createPinEntry();
-  let imei: Imei | undefined;
 
   const readImei = async (): Promise<Imei> => {
     imei ??= parseImei(await (await line.live()).run(serialNumber, []));
@@ -121,7 +138,7 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
       imei: await readImei(),
       manufacturer: maker,
       model: type,
-      revision: await askIdentity(line, revision),
+      revision: firmware,
     }),
     simState: async () => readSimState(await line.live()),
     enterPin: async (pin) => enterPin(await line.live(), pin),
@@ -147,12 +164,13 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
 }
 
 async function askIdentity(line: ModemLine, command: typeof manufacturer): Promise<string> {
-  try {
-    return await (await line.live()).run(command, []);
-  } catch (error) {
-    if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER')) throw error;
-    return '';
-  }
+  const session = await line.live();
+  return session.run(command, []).catch(refusedIsEmpty);
+}
+
+function refusedIsEmpty(error: unknown): '' {
+  if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER')) throw error;
+  return '';
 }
 
 /** What makes a modem look at its card again, as far as this one has it. */
@@ -177,18 +195,24 @@ function switchActions(
 function createCards(
   options: ModemOptions,
   quirks: ModemQuirks,
+  who: ModemKey,
 ): { of(session: AtSession): ModemCard; close(): Promise<void> } {
   const { clock, log } = options;
+  let memory = options.remembered?.(who) ?? {};
+  const learn = (change: ModemMemory): void => {
+    memory = { ...memory, ...change };
+    options.onLearned?.(who, memory);
+  };
   const lessons: CardLessons = createCardLessons({
     quirks: quirks.card ?? {},
-    memory: options.cardMemory ?? {},
-    onLearned: (memory) => options.onCardLearned?.(memory),
+    memory: memory.card ?? {},
+    onLearned: (card) => learn({ card }),
   });
-  let leftOpen = options.leftOpen ?? [];
+  let leftOpen = memory.openSessions ?? [];
   let current: { readonly session: AtSession; readonly card: ModemCard } | undefined;
   const onOpenSessions = (open: readonly OpenSession[]): void => {
     leftOpen = open;
-    options.onOpenSessions?.(open);
+    learn({ openSessions: open });
   };
   return {
     of(session) {

@@ -1,0 +1,18 @@
+// One process for one physical card: its channels are shared by all ports of the modem and by whatever reads it beside.
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AgentError, isAgentError } from '../base/errors.ts';
+import type { Eid } from '../codec/ids.ts';
+import { acquireProcessLock, type ProcessLock } from '../config/process-lock.ts';
+
+/** Takes the lock of the card with this EID on this machine. Throws `CARD_LOCKED` with the holder. */
+export async function acquireCardLock(eid: Eid): Promise<ProcessLock> {
+  // The name of the lock is made from a folder that every process sees and the EID; no file comes into being on Linux.
+  const folder = process.platform === 'linux' ? '/' : tmpdir();
+  try {
+    return await acquireProcessLock(join(folder, `card-${eid}`), 'euicc-agent');
+  } catch (error) {
+    if (!isAgentError(error, 'STORE_LOCKED')) throw error;
+    throw new AgentError('CARD_LOCKED', { eid, holder: error.data['holder'] }, { cause: error });
+  }
+}
