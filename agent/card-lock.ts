@@ -1,9 +1,16 @@
 // One process for one physical card: its channels are shared by all ports of the modem and by whatever reads it beside.
+import { realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AgentError, isAgentError } from '../base/errors.ts';
 import type { Eid } from '../codec/ids.ts';
 import { acquireProcessLock, type ProcessLock } from '../config/process-lock.ts';
+
+/** Simulated modems are behind pseudo terminals, and simulated cards with one EID may be many: theirs is no physical card. */
+export async function isPhysicalPort(port: string): Promise<boolean> {
+  const device = await realpath(port).catch(() => port);
+  return !device.startsWith('/dev/pts/');
+}
 
 /** Takes the lock of the card with this EID on this machine. Throws `CARD_LOCKED` with the holder. */
 export async function acquireCardLock(eid: Eid): Promise<ProcessLock> {

@@ -13,7 +13,7 @@ import { createMessageOpener, operatorKey, type OperatorKey } from '../transport
 import { openMqttLink } from '../transport/mqtt-link.ts';
 import { getEid, withIsdR } from './card-operations.ts';
 import { askedPatiently } from './asked-patiently.ts';
-import { acquireCardLock } from './card-lock.ts';
+import { acquireCardLock, isPhysicalPort } from './card-lock.ts';
 import { certificateDer } from './certificate-file.ts';
 import { isRegistered } from './device.ts';
 import { createDownloads } from './downloads.ts';
@@ -67,8 +67,10 @@ export async function run(options: RunOptions): Promise<void> {
     const eid = await askedPatiently({ clock, log, signal }, async () =>
       withIsdR(await device.card(), { signal }, (channel) => getEid(channel, { signal })),
     );
-    const cardLock = await acquireCardLock(eid);
-    closers.push(() => cardLock.release());
+    if (await isPhysicalPort(config.modem.port)) {
+      const cardLock = await acquireCardLock(eid);
+      closers.push(() => cardLock.release());
+    }
     await keepToOneCard(config.state.dir, journal, { eid, imei: device.imei }, log);
     const link = openMqttLink({
       url: config.broker.url,
