@@ -15,10 +15,10 @@ test('networks that come and go do not keep the device from its profiles', async
     const plmn = PLMNS[n % PLMNS.length] ?? '99970';
     radio.setCoverage(plmn, false);
     losses++;
-    clock.schedule(4_000, () => radio.setCoverage(plmn, true));
-    clock.schedule(9_000, () => flap(n + 1));
+    clock.schedule(1_500, () => radio.setCoverage(plmn, true));
+    clock.schedule(3_000, () => flap(n + 1));
   };
-  clock.schedule(500, () => flap(0));
+  clock.schedule(200, () => flap(0));
   try {
     for (const kind of ['provisioning', 'mno-change'] as const) {
       const { step, reason } = await world.run(kind);
