@@ -19,6 +19,7 @@ import {
   BSP_MAX_AUTHENTICATED,
   BSP_MAX_ENCRYPTED,
   type BspKeys,
+  type BspProtector,
   createBspProtector,
   deriveBspKeys,
 } from '../../crypto/bsp.ts';
@@ -72,38 +73,47 @@ export type Binding = {
   /** The unprotected profile package. */
   readonly upp: Uint8Array;
   readonly witness: Witness;
+  /** The package goes under keys of its own that ReplaceSessionKeys brings, or under the session keys (SGP.22 2.5.3). */
+  readonly protection?: 'profile protection keys' | 'session keys';
 };
 
-/** BF36, with random profile protection keys. Throws `KEY_INVALID` where otPK.EUICC is not on the curve. */
+/** BF36. Throws `KEY_INVALID` where otPK.EUICC is not on the curve. */
 export function bindProfile(binding: Binding): Uint8Array {
-  const { ec, random, dpPbKey, registeredId, eid, euiccOtpk, metadata, upp, witness } = binding;
+  const { ec, dpPbKey, registeredId, eid, euiccOtpk, metadata, upp, witness } = binding;
   const oneTime = ec.generate(dpPbKey.curve);
   const sharedSecret = ec.sharedSecret(oneTime.curve, oneTime.privateKey, euiccOtpk);
   const hostId = oid.encode(registeredId);
   const sessionKeys = deriveBspKeys({ sharedSecret, hostId, eid });
-  const profileKeys = randomKeys(random);
   tell(witness, 'BSP session', sessionKeys);
-  tell(witness, 'PPK', profileKeys);
   const protector = createBspProtector(sessionKeys);
   const configureIsdp = ConfigureISDPRequest.encode({
     dpProprietaryData: encodeTlv(0x80, hostId),
   });
   const firstSequenceOf87 = [protector.protect(0x87, configureIsdp)];
   const sequenceOf88 = pieces(metadata, BSP_MAX_AUTHENTICATED).map((part) => protector.protect(0x88, part));
-  const replaceSessionKeys = ReplaceSessionKeysRequest.encode({
-    initialMacChainingValue: profileKeys.initialMcv.reveal(),
-    ppkEnc: profileKeys.enc.reveal(),
-    ppkCmac: profileKeys.mac.reveal(),
-  });
-  const secondSequenceOf87 = [protector.protect(0x87, replaceSessionKeys)];
-  protector.replaceSessionKeys(profileKeys);
+  const secondSequenceOf87 =
+    binding.protection === 'session keys' ? undefined : [replaceSessionKeys(binding, protector)];
   return BoundProfilePackage.encode({
     initialiseSecureChannelRequest: initialiseSecureChannel(binding, hostId, oneTime.publicKey),
     firstSequenceOf87,
     sequenceOf88,
-    secondSequenceOf87,
+    ...(secondSequenceOf87 === undefined ? {} : { secondSequenceOf87 }),
     sequenceOf86: pieces(upp, BSP_MAX_ENCRYPTED).map((part) => protector.protect(0x86, part)),
   });
+}
+
+/** The segment that brings random profile protection keys, under which the protector goes on (SGP.22 5.5.4). */
+function replaceSessionKeys({ random, witness }: Binding, protector: BspProtector): Uint8Array {
+  const keys = randomKeys(random);
+  tell(witness, 'PPK', keys);
+  const request = ReplaceSessionKeysRequest.encode({
+    initialMacChainingValue: keys.initialMcv.reveal(),
+    ppkEnc: keys.enc.reveal(),
+    ppkCmac: keys.mac.reveal(),
+  });
+  const segment = protector.protect(0x87, request);
+  protector.replaceSessionKeys(keys);
+  return segment;
 }
 
 /** BF23 with smdpSign over its members and otPK.EUICC (SGP.22 5.5.1). */
