@@ -13,6 +13,7 @@ import { type EuiccEvidence, type EuiccTrust, verifyDpCertificate, verifyEuicc }
 import { issueCrl, parseCrl } from './crl.ts';
 import { createNodeEc } from './ec-node.ts';
 import {
+  type Certificate,
   type CertificateIssuer,
   type CertificateRequest,
   isSignedBy,
@@ -235,12 +236,14 @@ describe("an eUICC's verdict on an SM-DP+", () => {
       registeredId: '2.999.10',
       ...change,
     });
-  const verify = (certificate: Uint8Array, change: { registeredId?: string; ciPKId?: Uint8Array } = {}) => {
+  const verify = (
+    certificate: Uint8Array,
+    change: { registeredId?: string; trustedCis?: readonly Certificate[] } = {},
+  ) => {
     const result = verifyDpCertificate(ec, {
       certificate,
       role: 'dpAuth',
-      ciPKId: ci.certificate.subjectKeyIdentifier ?? new Uint8Array(0),
-      trustedCis: [ci.certificate],
+      trustedCis: [makeCi().certificate, ci.certificate],
       curves: ['P-256'],
       crls: [],
       ...change,
@@ -253,7 +256,7 @@ describe("an eUICC's verdict on an SM-DP+", () => {
     assert.equal(verify(issue(), { registeredId: '2.999.10' }), 'ok');
     assert.equal(verify(issue(), { registeredId: '2.999.12' }), 'invalidOid');
     assert.equal(verify(issue({ policies: [RSP_ROLE.dpPb] })), 'invalidOid');
-    assert.equal(verify(issue(), { ciPKId: new Uint8Array(20) }), 'ciPKUnknown');
+    assert.equal(verify(issue(), { trustedCis: [makeCi().certificate] }), 'invalidCertificate');
     assert.equal(verify(issue({ ca: {} })), 'invalidCertificate');
     assert.equal(
       verify(issue({}, { ...ci.issuer, ...ec.generate('P-256'), publicKey: ci.issuer.publicKey })),
@@ -296,7 +299,6 @@ describe('published and foreign readers', () => {
       const result = verifyDpCertificate(ec, {
         certificate: der(...file.split('/')),
         role,
-        ciPKId: ci.subjectKeyIdentifier ?? new Uint8Array(0),
         trustedCis: [ci],
         curves: ['P-256'],
         crls: [],

@@ -155,8 +155,7 @@ export type DpCertificateError =
   | 'invalidCertificate'
   | 'invalidSignature'
   | 'unsupportedCurve'
-  | 'invalidOid'
-  | 'ciPKUnknown';
+  | 'invalidOid';
 
 export type DpCertificateResult =
   | { readonly ok: true; readonly certificate: Certificate }
@@ -172,14 +171,15 @@ function readDpCertificate(der: Uint8Array): Certificate | DpCertificateError {
   }
 }
 
-/** Checks CERT.DPauth or CERT.DPpb as the eUICC does: no clock, the CI named by its key identifier. Never throws. */
+/**
+ * Checks CERT.DPauth or CERT.DPpb as the eUICC does: no clock, below the CI that the certificate names. That CI need not be the
+ * one whose chain the eUICC signs with: the lists for verification and for signing are apart (SGP.22 5.6.1). Never throws.
+ */
 export function verifyDpCertificate(
   ec: Ec,
   request: {
     readonly certificate: Uint8Array;
     readonly role: 'dpAuth' | 'dpPb';
-    /** euiccCiPKIdToBeUsed, 20 octets. */
-    readonly ciPKId: Uint8Array;
     readonly trustedCis: readonly Certificate[];
     readonly curves: readonly CurveName[];
     readonly crls: readonly Crl[];
@@ -189,15 +189,12 @@ export function verifyDpCertificate(
 ): DpCertificateResult {
   const certificate = readDpCertificate(request.certificate);
   if (typeof certificate === 'string') return { ok: false, error: certificate };
-  const ci = request.trustedCis.find(
-    ({ subjectKeyIdentifier: ski }) => ski !== undefined && equalBytes(ski, request.ciPKId),
-  );
-  if (ci === undefined) return { ok: false, error: 'ciPKUnknown' };
   if (!request.curves.includes(certificate.curve)) return { ok: false, error: 'unsupportedCurve' };
   const { authorityKeyIdentifier: aki } = certificate;
-  if (aki === undefined || !equalBytes(aki, request.ciPKId))
-    return { ok: false, error: 'invalidCertificate' };
-  if (!isSignedBy(ec, certificate, ci)) return { ok: false, error: 'invalidCertificate' };
+  const ci = request.trustedCis.find(
+    ({ subjectKeyIdentifier: ski }) => aki !== undefined && ski !== undefined && equalBytes(ski, aki),
+  );
+  if (ci === undefined || !isSignedBy(ec, certificate, ci)) return { ok: false, error: 'invalidCertificate' };
   if (isRevoked(ec, certificate, ci, request.crls)) return { ok: false, error: 'invalidCertificate' };
   if (certificate.isCa || !hasUsage(certificate, KEY_USAGE.digitalSignature))
     return { ok: false, error: 'invalidCertificate' };

@@ -3,13 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { concat, fromHex, toHex } from '../base/bytes.ts';
 import { AuthenticateServerResponse, EuiccSigned1 } from '../codec/rsp/authenticate-server.ts';
-import { LoadCRLRequest, LoadCRLResponse } from '../codec/rsp/configuration.ts';
-import {
-  EuiccInfo1,
-  GetEuiccChallengeRequest,
-  GetEuiccChallengeResponse,
-  GetEuiccInfo1Request,
-} from '../codec/rsp/euicc-info.ts';
+import { GetEuiccChallengeRequest, GetEuiccChallengeResponse } from '../codec/rsp/euicc-info.ts';
 import {
   CancelSessionRequest,
   CancelSessionResponse,
@@ -19,10 +13,9 @@ import {
 } from '../codec/rsp/prepare-download.ts';
 import { withSignature } from '../codec/rsp/types.ts';
 import { verifyEuicc } from '../crypto/chain.ts';
-import { issueCrl } from '../crypto/crl.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { KEY_USAGE, parseCertificate, RSP_ROLE } from '../crypto/x509.ts';
-import { createTestPki, TEST_EID, type TestPki } from './testing/pki.ts';
+import { KEY_USAGE, RSP_ROLE } from '../crypto/x509.ts';
+import { createTestPki, type Held, TEST_EID, type TestPki } from './testing/pki.ts';
 import { authenticated, authenticateServerRequest, prepareDownloadRequest } from './testing/sm-dp.ts';
 import { type IsdRChannel, openIsdR } from './testing/terminal.ts';
 import { createWorld, ec, type World } from './testing/world.ts';
@@ -30,6 +23,21 @@ import { createWorld, ec, type World } from './testing/world.ts';
 const AT = Date.UTC(2026, 5, 1);
 const broken = (signature: Uint8Array): Uint8Array =>
   signature.map((octet, i) => (i === 40 ? octet ^ 1 : octet));
+
+/** The object identifier of P-256, and one that differs in its last arc. */
+const P256_OID = '06082A8648CE3D030107';
+const OTHER_CURVE = { [P256_OID]: '06082A8648CE3D030106' };
+
+/** A server whose certificate is these octets, or its own with some replaced. */
+function withCertificate(pki: TestPki, octets: string | Readonly<Record<string, string>>): Held {
+  const held = pki.dpAuth();
+  if (typeof octets === 'string') return { ...held, certificate: fromHex(octets) };
+  const changed = Object.entries(octets).reduce(
+    (hex, [from, to]) => hex.replace(from, to),
+    toHex(held.certificate),
+  );
+  return { ...held, certificate: fromHex(changed) };
+}
 
 async function challenge(isdR: IsdRChannel): Promise<Uint8Array> {
   const response = await isdR.es10(GetEuiccChallengeRequest.encode({}));
@@ -108,6 +116,21 @@ describe('AuthenticateServer answers', () => {
       }),
     ],
     ['a certificate of a stranger', 'invalidCertificate', () => ({ auth: createTestPki(ec).dpAuth() })],
+    [
+      'an authority in the place of a server',
+      'invalidCertificate',
+      (pki) => ({ auth: pki.dpAuth({ ca: {} }) }),
+    ],
+    [
+      'octets that are no certificate',
+      'invalidCertificate',
+      (pki) => ({ auth: withCertificate(pki, '3000') }),
+    ],
+    [
+      'a key on a curve that the card does not compute on',
+      'unsupportedCurve',
+      (pki) => ({ auth: withCertificate(pki, OTHER_CURVE) }),
+    ],
   ];
   for (const [what, code, change] of faults) {
     test(`${what}: ${code}`, async () => {
@@ -127,56 +150,6 @@ describe('AuthenticateServer answers', () => {
     await challenge(isdR);
     assert.equal(await authenticate(isdR, pki, {}, first), 'euiccChallengeMismatch');
   });
-
-  test("a revoked server certificate once the list is loaded, and refuses lists that are not the CI's", async () => {
-    const { card, pki } = await createWorld();
-    const isdR = await openIsdR(card);
-    const auth = pki.dpAuth();
-    assert.equal(await authenticate(isdR, pki, { auth }), 'ok');
-    const { serialNumber } = parseCertificate(auth.certificate);
-    const list = (by: TestPki, thisUpdate: number): Uint8Array =>
-      issueCrl(ec, by.issuer, {
-        number: 1,
-        thisUpdate,
-        nextUpdate: AT + 86_400_000,
-        revoked: [{ serialNumber, at: AT - 1000 }],
-      });
-    const load = async (crl: Uint8Array): Promise<string> => {
-      const answer = LoadCRLResponse.decode(await isdR.es10(LoadCRLRequest.encode({ crl })));
-      return answer.is === 'loadCRLResponseOk' ? 'ok' : answer.value;
-    };
-    assert.equal(await load(list(createTestPki(ec, 'P-256', 'Nobody'), AT)), 'verificationKeyNotFound');
-    assert.equal(await load(list(createTestPki(ec), AT)), 'invalidSignature');
-    assert.equal(await load(fromHex('3003020100')), 'invalidCRLFormat');
-    assert.equal(await load(list(pki, AT)), 'ok');
-    assert.equal(await load(list(pki, AT)), 'freshCrlAlreadyLoaded');
-    assert.equal(await load(list(pki, AT + 60_000)), 'ok');
-    assert.equal(await authenticate(isdR, pki, { auth }), 'invalidCertificate');
-    assert.equal(await authenticate(isdR, pki), 'ok');
-  });
-});
-
-test('two chains below two CIs answer side by side, each to its own server', async () => {
-  const nist = createTestPki(ec, 'P-256', 'CI 1');
-  const brainpool = createTestPki(ec, 'brainpoolP256r1', 'CI 2');
-  const { card } = await createWorld({
-    pki: nist,
-    ciCertificates: [nist.ci.raw, brainpool.ci.raw],
-    furtherCredentials: [
-      {
-        euiccCertificate: brainpool.euicc.certificate,
-        eumCertificate: brainpool.eum.certificate,
-        euiccPrivateKey: brainpool.euicc.pair.privateKey,
-      },
-    ],
-  });
-  const isdR = await openIsdR(card);
-  const info = EuiccInfo1.decode(await isdR.es10(GetEuiccInfo1Request.encode({})));
-  assert.deepEqual(info.euiccCiPKIdListForSigning, [nist.ciPKId, brainpool.ciPKId]);
-  for (const pki of [brainpool, nist]) {
-    const { request } = authenticateServerRequest(pki, await challenge(isdR));
-    assert.deepEqual(authenticated(await isdR.es10(request)).euiccCertificate, pki.euicc.certificate);
-  }
 });
 
 describe('PrepareDownload', () => {
@@ -226,6 +199,12 @@ describe('PrepareDownload', () => {
       (pki) => ({ pb: pki.dpPb({ registeredId: '2.999.11' }) }),
     ],
     ['the certificate of a stranger', 'invalidCertificate', () => ({ pb: createTestPki(ec).dpPb() })],
+    ['octets that are no certificate', 'invalidCertificate', (pki) => ({ pb: withCertificate(pki, '3000') })],
+    [
+      'a key on a curve that the card does not compute on',
+      'unsupportedCurve',
+      (pki) => ({ pb: withCertificate(pki, OTHER_CURVE) }),
+    ],
     ['another transaction', 'invalidTransactionId', () => ({ transactionId: new Uint8Array(16) })],
     ['a confirmation code that is required and missing', 'undefinedError', () => ({ ccRequiredFlag: true })],
   ];

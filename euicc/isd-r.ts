@@ -44,6 +44,8 @@ const INS_GET_DATA = 0xca;
 const TAG_BOUND_PROFILE_PACKAGE = 0xbf36;
 /** Begins a new RSP session: an installation that has not ended is interrupted by it. */
 const TAG_GET_CHALLENGE = 0xbf2e;
+/** Ends the RSP session: the server has its signed word for it, an installation that has not ended leaves no result. */
+const TAG_CANCEL_SESSION = 0xbf41;
 /** First octet of the tags of all ES10 functions; the pieces of a bound profile package begin otherwise. */
 const FUNCTION_TAG = 0xbf;
 const SECURE = 0x04;
@@ -97,6 +99,7 @@ export function createIsdR(es10: Es10): IsdR {
     if (known === undefined) return status(SW.referencedDataNotFound);
     try {
       const response = known.run(es10, request);
+      if (tag === TAG_CANCEL_SESSION && es10.session.prepared === undefined) loader = undefined;
       es10.log.write('debug', 'euicc.es10', 'function', { tag: tagText(tag), octets: response.length });
       return ok(response);
     } catch (error) {

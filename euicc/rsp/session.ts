@@ -74,6 +74,7 @@ type AuthenticateError =
   | 'invalidSignature'
   | 'noSessionContext'
   | 'euiccChallengeMismatch'
+  | 'ciPKUnknown'
   | DpCertificateError;
 type DownloadError = TypeOf<typeof downloadErrorCode>;
 
@@ -106,7 +107,6 @@ export function createRspSession(options: {
     const verified = verifyDpCertificate(ec, {
       certificate: request.serverCertificate,
       role: 'dpAuth',
-      ciPKId,
       trustedCis: identity.trustedCis,
       curves: CURVES,
       crls: host.crls(),
@@ -136,11 +136,10 @@ export function createRspSession(options: {
   ): PreparedSession | DownloadError => {
     if (authenticated === undefined) return 'noSessionContext';
     if (!equalBytes(signed.transactionId, authenticated.transactionId)) return 'invalidTransactionId';
-    const { credential, smdpOid, euiccSignature1 } = authenticated;
+    const { smdpOid, euiccSignature1 } = authenticated;
     const verified = verifyDpCertificate(ec, {
       certificate: request.smdpCertificate,
       role: 'dpPb',
-      ciPKId: credential.ciPKId,
       trustedCis: identity.trustedCis,
       curves: CURVES,
       crls: host.crls(),
@@ -153,7 +152,10 @@ export function createRspSession(options: {
     if (!ec.verify(certificate.curve, certificate.publicKey, covered, request.smdpSignature2))
       return 'invalidSignature';
     if (signed.ccRequiredFlag && request.hashCc === undefined) return 'undefinedError';
-    const kept = signed.bppEuiccOtpk === undefined ? undefined : host.findOtKey(smdpOid, signed.bppEuiccOtpk);
+    const found =
+      signed.bppEuiccOtpk === undefined ? undefined : host.findOtKey(smdpOid, signed.bppEuiccOtpk);
+    // The one-time keys of both sides are on the curve of CERT.DPpb.
+    const kept = found?.curve === certificate.curve ? found : undefined;
     const euiccOtKey = kept ?? ec.generate(certificate.curve);
     if (kept === undefined) host.keepOtKey(smdpOid, euiccOtKey);
     return { ...authenticated, dpPbCertificate: certificate, euiccOtKey };

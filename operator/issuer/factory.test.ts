@@ -118,7 +118,6 @@ test('an eUICC accepts the certificates of an SM-DP, each for its own role and b
     const result = verifyDpCertificate(ec, {
       certificate,
       role,
-      ciPKId: trusted.subjectKeyIdentifier ?? utf8Bytes(''),
       trustedCis: [trusted],
       curves: ['P-256'],
       crls: [],
