@@ -16,6 +16,12 @@ export const EXTENSION_OID = {
   extendedKeyUsage: '2.5.29.37',
 } as const;
 
+/** Extensions of a revocation list that comes in parts (SGP.22 4.5.2.1.2, 5.7.12). */
+export const PARTIAL_CRL_OID = {
+  totalPartialCrlNumber: '2.23.146.1.2.0.2',
+  partialCrlNumber: '2.23.146.1.2.0.3',
+} as const;
+
 /** Attributes of a distinguished name. */
 export const ATTRIBUTE_OID = {
   commonName: '2.5.4.3',

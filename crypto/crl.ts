@@ -1,7 +1,8 @@
-// Certificate revocation lists (RFC 5280 section 5; SGP.22 4.5.2.2): which serial numbers of an issuer are revoked.
+// Certificate revocation lists (RFC 5280 section 5; SGP.22 4.5.2.1.2): which serial numbers of an issuer are revoked.
 import { concat, equalBytes, fromHex, toHex } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import { encodeTlv, readOnly, readTlvs, type Tlv } from '../codec/ber-tlv.ts';
+import { EXTENSION_OID, PARTIAL_CRL_OID } from '../codec/oids.ts';
 import { unsigned } from '../codec/tlv-table.ts';
 import { DER, decodeBits, decodeTime, encodeName, encodeTime, encodeUnsigned, malformed } from './der.ts';
 import { type Ec, signatureFromDer } from './ec.ts';
@@ -9,6 +10,8 @@ import {
   authorityKeyIdentifierExtension,
   type Certificate,
   type CertificateIssuer,
+  extension,
+  extensionValues,
   SIGNATURE_ALGORITHM,
   signDer,
 } from './x509.ts';
@@ -24,7 +27,23 @@ export type Crl = {
   readonly revoked: ReadonlySet<string>;
   /** r and s, 64 octets. */
   readonly signature: Uint8Array;
+  /** Key identifier of the issuer's key. */
+  readonly authorityKeyIdentifier?: Uint8Array;
+  /** Which part of how many this is, where the list comes in parts; from 1. */
+  readonly part?: CrlPart;
 };
+
+type CrlPart = { readonly number: number; readonly of: number };
+
+/** More parts than any list needs: 64 KiB each. */
+const MAX_PARTS = 64;
+/** What this reader understands; issuingDistributionPoint only narrows what a list is about. */
+const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set([
+  EXTENSION_OID.authorityKeyIdentifier,
+  EXTENSION_OID.cRLNumber,
+  EXTENSION_OID.issuingDistributionPoint,
+  ...Object.values(PARTIAL_CRL_OID),
+]);
 
 /** Signs a list of revoked serial numbers (upper-case hex). Times are Unix milliseconds. */
 export function issueCrl(
@@ -35,16 +54,24 @@ export function issueCrl(
     readonly thisUpdate: number;
     readonly nextUpdate: number;
     readonly revoked: readonly { readonly serialNumber: string; readonly at: number }[];
+    readonly part?: CrlPart;
   },
 ): Uint8Array {
   const entries = list.revoked.map(({ serialNumber, at }) =>
     encodeTlv(DER.sequence, encodeUnsigned(fromHex(serialNumber)), encodeTime(at)),
   );
-  const crlNumber = encodeTlv(
-    DER.sequence,
-    Uint8Array.of(DER.oid, 3, 0x55, 0x1d, 0x14),
-    encodeTlv(DER.octetString, encodeTlv(DER.integer, unsigned.encode(list.number))),
-  );
+  const integer = (value: number): Uint8Array => encodeTlv(DER.integer, unsigned.encode(value));
+  const { part } = list;
+  const extensions = [
+    authorityKeyIdentifierExtension(issuer.publicKey),
+    extension(EXTENSION_OID.cRLNumber, false, integer(list.number)),
+    ...(part === undefined
+      ? []
+      : [
+          extension(PARTIAL_CRL_OID.totalPartialCrlNumber, true, integer(part.of)),
+          extension(PARTIAL_CRL_OID.partialCrlNumber, true, integer(part.number)),
+        ]),
+  ];
   const tbs = encodeTlv(
     DER.sequence,
     Uint8Array.of(DER.integer, 1, 1),
@@ -53,7 +80,7 @@ export function issueCrl(
     encodeTime(list.thisUpdate),
     encodeTime(list.nextUpdate),
     entries.length === 0 ? concat() : encodeTlv(DER.sequence, ...entries),
-    encodeTlv(0xa0, encodeTlv(DER.sequence, authorityKeyIdentifierExtension(issuer.publicKey), crlNumber)),
+    encodeTlv(0xa0, encodeTlv(DER.sequence, ...extensions)),
   );
   return signDer(ec, issuer, tbs);
 }
@@ -85,6 +112,7 @@ function parse(der: Uint8Array): Crl {
     throw malformed('the signature algorithm');
   const next = rest[0] !== undefined && isTime(rest[0]) ? rest.shift() : undefined;
   const entries = rest[0]?.tag === DER.sequence ? readTlvs(rest[0].value) : [];
+  const extensions = rest.find(({ tag }) => tag === 0xa0);
   return {
     raw: der,
     tbs: tbsTlv.raw,
@@ -93,6 +121,28 @@ function parse(der: Uint8Array): Crl {
     ...(next === undefined ? {} : { nextUpdate: decodeTime(next) }),
     revoked: new Set(entries.map((entry) => toHex(readTlvs(entry.value)[0]?.value ?? concat()))),
     signature: signatureFromDer(decodeBits(signatureTlv)),
+    ...readExtensions(
+      extensions === undefined ? [] : readTlvs(readOnly(extensions.value, DER.sequence).value),
+    ),
+  };
+}
+
+function readExtensions(extensions: readonly Tlv[]): Pick<Crl, 'authorityKeyIdentifier' | 'part'> {
+  const values = extensionValues(extensions, KNOWN_EXTENSIONS);
+  const integer = (name: string): number | undefined => {
+    const value = values.get(name);
+    return value === undefined ? undefined : unsigned.decode(readOnly(value, DER.integer).value);
+  };
+  const issuer = values.get(EXTENSION_OID.authorityKeyIdentifier) ?? encodeTlv(DER.sequence);
+  const aki = readTlvs(readOnly(issuer, DER.sequence).value).find(({ tag }) => tag === 0x80);
+  const number = integer(PARTIAL_CRL_OID.partialCrlNumber);
+  const of = integer(PARTIAL_CRL_OID.totalPartialCrlNumber);
+  if ((number === undefined) !== (of === undefined)) throw malformed('the parts of the revocation list');
+  if (number !== undefined && of !== undefined && (number < 1 || number > of || of > MAX_PARTS))
+    throw malformed('the parts of the revocation list');
+  return {
+    ...(aki === undefined ? {} : { authorityKeyIdentifier: aki.value }),
+    ...(number === undefined || of === undefined ? {} : { part: { number, of } }),
   };
 }
 

@@ -144,9 +144,13 @@ type Extensions = Pick<
 
 const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set(Object.values(EXTENSION_OID));
 
-function readExtensions(tlv: Tlv | undefined): Extensions {
+/** The values of extensions by their object identifier. Throws where one is critical and not `known`, or there twice. */
+export function extensionValues(
+  extensions: readonly Tlv[],
+  known: ReadonlySet<string>,
+): ReadonlyMap<string, Uint8Array> {
   const values = new Map<string, Uint8Array>();
-  for (const extension of tlv === undefined ? [] : readTlvs(readOnly(tlv.value, DER.sequence).value)) {
+  for (const extension of extensions) {
     const parts = readTlvs(extension.value);
     const type = parts[0];
     const value = parts.at(-1);
@@ -154,9 +158,17 @@ function readExtensions(tlv: Tlv | undefined): Extensions {
     const name = oid.decode(type.value);
     if (values.has(name)) throw malformed(`extension ${name} twice`);
     const critical = parts.length === 3 && parts[1]?.value[0] !== 0;
-    if (critical && !KNOWN_EXTENSIONS.has(name)) throw malformed(`critical extension ${name}`);
+    if (critical && !known.has(name)) throw malformed(`critical extension ${name}`);
     values.set(name, value.value);
   }
+  return values;
+}
+
+function readExtensions(tlv: Tlv | undefined): Extensions {
+  const values = extensionValues(
+    tlv === undefined ? [] : readTlvs(readOnly(tlv.value, DER.sequence).value),
+    KNOWN_EXTENSIONS,
+  );
   const inside = (name: string): Tlv[] | undefined => {
     const value = values.get(name);
     return value === undefined ? undefined : readTlvs(readOnly(value, DER.sequence).value);
@@ -313,7 +325,8 @@ function extensionsOf(issuer: CertificateIssuer, request: CertificateRequest): U
   return list;
 }
 
-function extension(type: string, critical: boolean, value: Uint8Array): Uint8Array {
+/** One extension as DER. */
+export function extension(type: string, critical: boolean, value: Uint8Array): Uint8Array {
   return encodeTlv(
     DER.sequence,
     encodeTlv(DER.oid, oid.encode(type)),

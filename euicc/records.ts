@@ -154,7 +154,7 @@ export type OtKeyRecord = CborOf<typeof otKey>;
 /** One-time keys of downloads that did not end, the oldest first. */
 export const otKeysCell = cell<readonly OtKeyRecord[]>('otkeys', cborList(otKey, 16), []);
 
-/** Certificate revocation lists by the key identifier of their issuer, in hex. */
+/** Certificate revocation lists by the key identifier of their issuer, in hex; the parts of one with their number behind a dot. */
 export const crlCells = cellFamily<Uint8Array | undefined>(
   'crl/',
   cborBytes({ max: 65_536 }) as CborType<Uint8Array | undefined>,

@@ -1,7 +1,7 @@
 // Whom the card believes and with which chain it answers: several CIs, two curves, revocation lists (SGP.22 4.5.2, 5.7.12, 5.7.13).
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { fromHex } from '../base/bytes.ts';
+import { describe, test } from 'node:test';
+import { fromHex, toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { AuthenticateServerResponse } from '../codec/rsp/authenticate-server.ts';
 import { LoadCRLRequest, LoadCRLResponse } from '../codec/rsp/configuration.ts';
@@ -11,6 +11,7 @@ import {
   GetEuiccChallengeResponse,
   GetEuiccInfo1Request,
 } from '../codec/rsp/euicc-info.ts';
+import { PrepareDownloadResponse } from '../codec/rsp/prepare-download.ts';
 import { issueCrl } from '../crypto/crl.ts';
 import { parseCertificate } from '../crypto/x509.ts';
 import { createTestPki, type Held, type TestPki } from './testing/pki.ts';
@@ -116,29 +117,133 @@ test('the card signs with the chain that the server asks for, below whichever CI
   assert.equal(await authenticate(isdR, nist, change), 'ciPKUnknown', 'no chain of the card ends there');
 });
 
-test("a revoked server is refused once the list is loaded; lists that are not the CI's are not taken", async () => {
+type List = Omit<Parameters<typeof issueCrl>[2], 'revoked' | 'number' | 'nextUpdate'>;
+
+/** A list of the CI that names the certificates of these servers. It is out of date on the day it is made: the card has no clock. */
+function crlOf(by: TestPki, revoked: readonly Held[], list: Partial<List> = {}): Uint8Array {
+  return issueCrl(ec, by.issuer, {
+    number: 1,
+    thisUpdate: AT,
+    nextUpdate: AT,
+    revoked: revoked.map(({ certificate }) => ({
+      serialNumber: parseCertificate(certificate).serialNumber,
+      at: AT - 1000,
+    })),
+    ...list,
+  });
+}
+
+/** What LoadCRL answers: an error code, or `ok` with the numbers of the parts that are missing. */
+async function load(isdR: IsdRChannel, crl: Uint8Array): Promise<string> {
+  const answer = LoadCRLResponse.decode(await isdR.es10(LoadCRLRequest.encode({ crl })));
+  if (answer.is === 'loadCRLResponseError') return answer.value;
+  return ['ok', ...(answer.value.missingParts ?? []).map(({ number }) => number)].join(' ');
+}
+
+const broken = (crl: Uint8Array): Uint8Array =>
+  crl.map((octet, i) => (i === crl.length - 1 ? octet ^ 1 : octet));
+/** The list with its number, which is no critical extension, made a critical one that nobody knows. */
+const unknownCritical = (crl: Uint8Array): Uint8Array =>
+  fromHex(toHex(crl).replace('300A0603551D140403020101', '300A0603551D150101FF0400'));
+
+describe('LoadCRL answers', () => {
+  const faults: readonly (readonly [what: string, code: string, crl: (pki: TestPki) => Uint8Array])[] = [
+    [
+      'a list of a stranger',
+      'verificationKeyNotFound',
+      () => crlOf(createTestPki(ec, 'P-256', 'Nobody'), []),
+    ],
+    ['a list under another key of the CI', 'verificationKeyNotFound', () => crlOf(createTestPki(ec), [])],
+    ['a signature of another list', 'invalidSignature', (pki) => broken(crlOf(pki, []))],
+    ['what is no list', 'invalidCRLFormat', () => fromHex('3003020100')],
+    ['an extension that it must understand', 'invalidCRLFormat', (pki) => unknownCritical(crlOf(pki, []))],
+    ['part 3 of 2', 'invalidCRLFormat', (pki) => crlOf(pki, [], { part: { number: 3, of: 2 } })],
+    ['part 1 of 65', 'invalidCRLFormat', (pki) => crlOf(pki, [], { part: { number: 1, of: 65 } })],
+  ];
+  for (const [what, code, crl] of faults) {
+    test(`${what}: ${code}`, async () => {
+      const { card, pki } = await createWorld();
+      assert.equal(await load(await openIsdR(card), crl(pki)), code);
+    });
+  }
+
+  test('a list for which there is no room: notEnoughMemorySpace', async () => {
+    const { card, pki } = await createWorld({ memory: 5000 });
+    const servers = Array.from({ length: 20 }, () => pki.dpAuth());
+    const many = Array.from({ length: 10 }, () => servers).flat();
+    assert.equal(await load(await openIsdR(card), crlOf(pki, many)), 'notEnoughMemorySpace');
+  });
+
+  test('a list that is not newer than the one there: freshCrlAlreadyLoaded, after a power cut too', async () => {
+    const world = await createWorld();
+    const { pki } = world;
+    assert.equal(await load(await openIsdR(world.card), crlOf(pki, [])), 'ok');
+    await world.reopen();
+    const isdR = await openIsdR(world.card);
+    for (const thisUpdate of [AT, AT - 60_000]) {
+      assert.equal(await load(isdR, crlOf(pki, [], { thisUpdate })), 'freshCrlAlreadyLoaded');
+    }
+    assert.equal(await load(isdR, crlOf(pki, [], { thisUpdate: AT + 60_000 })), 'ok');
+  });
+});
+
+test('a revoked certificate is refused, and accepted again when a newer list does not name it', async () => {
   const { card, pki } = await createWorld();
   const isdR = await openIsdR(card);
-  const auth = pki.dpAuth();
-  assert.equal(await authenticate(isdR, pki, { auth }), 'ok');
-  const { serialNumber } = parseCertificate(auth.certificate);
-  const list = (by: TestPki, thisUpdate: number): Uint8Array =>
-    issueCrl(ec, by.issuer, {
-      number: 1,
-      thisUpdate,
-      nextUpdate: AT + 86_400_000,
-      revoked: [{ serialNumber, at: AT - 1000 }],
-    });
-  const load = async (crl: Uint8Array): Promise<string> => {
-    const answer = LoadCRLResponse.decode(await isdR.es10(LoadCRLRequest.encode({ crl })));
-    return answer.is === 'loadCRLResponseOk' ? 'ok' : answer.value;
-  };
-  assert.equal(await load(list(createTestPki(ec, 'P-256', 'Nobody'), AT)), 'verificationKeyNotFound');
-  assert.equal(await load(list(createTestPki(ec), AT)), 'invalidSignature');
-  assert.equal(await load(fromHex('3003020100')), 'invalidCRLFormat');
-  assert.equal(await load(list(pki, AT)), 'ok');
-  assert.equal(await load(list(pki, AT)), 'freshCrlAlreadyLoaded');
-  assert.equal(await load(list(pki, AT + 60_000)), 'ok');
+  const [auth, pb] = [pki.dpAuth(), pki.dpPb()];
+  assert.equal(await load(isdR, crlOf(pki, [auth, pb])), 'ok');
   assert.equal(await authenticate(isdR, pki, { auth }), 'invalidCertificate');
-  assert.equal(await authenticate(isdR, pki), 'ok');
+  assert.equal(await authenticate(isdR, pki), 'ok', 'another certificate of the server');
+  const { request, transactionId } = authenticateServerRequest(pki, await challenge(isdR));
+  const { euiccSignature1 } = authenticated(await isdR.es10(request));
+  const refused = prepareDownloadRequest(pki, { transactionId, euiccSignature1, pb });
+  const answer = PrepareDownloadResponse.decode(await isdR.es10(refused.request));
+  assert.deepEqual(answer, {
+    is: 'downloadResponseError',
+    value: { transactionId, downloadErrorCode: 'invalidCertificate' },
+  });
+  assert.equal(await load(isdR, crlOf(pki, [pb], { thisUpdate: AT + 60_000 })), 'ok');
+  assert.equal(await authenticate(isdR, pki, { auth }), 'ok');
+});
+
+test('a list in parts says what is missing; the older list counts until the newer one is whole', async () => {
+  const { card, pki } = await createWorld();
+  const isdR = await openIsdR(card);
+  const servers = [pki.dpAuth(), pki.dpAuth(), pki.dpAuth()] as const;
+  const states = async (): Promise<string[]> => {
+    const answers: string[] = [];
+    for (const auth of servers) answers.push(await authenticate(isdR, pki, { auth }));
+    return answers;
+  };
+  const part = (number: number, revoked: readonly Held[], later = 60_000): Uint8Array =>
+    crlOf(pki, revoked, { thisUpdate: AT + later, part: { number, of: 3 } });
+  const NO = 'invalidCertificate';
+  assert.equal(await load(isdR, crlOf(pki, [servers[0]])), 'ok');
+  assert.equal(await load(isdR, part(2, [servers[1]])), 'ok 1 3');
+  assert.equal(await load(isdR, part(2, [servers[1]])), 'freshCrlAlreadyLoaded');
+  assert.deepEqual(await states(), [NO, NO, 'ok']);
+  assert.equal(await load(isdR, part(3, [servers[2]])), 'ok 1');
+  assert.equal(await load(isdR, part(1, [], 0)), 'freshCrlAlreadyLoaded', 'a part of an older list');
+  assert.deepEqual(await states(), [NO, NO, NO]);
+  assert.equal(await load(isdR, part(1, [])), 'ok');
+  assert.deepEqual(await states(), ['ok', NO, NO]);
+  assert.equal(await load(isdR, crlOf(pki, [], { thisUpdate: AT + 120_000 })), 'ok');
+  assert.deepEqual(await states(), ['ok', 'ok', 'ok']);
+});
+
+test('the lists of two CIs of one name are told apart by their keys', async () => {
+  const nist = createTestPki(ec, 'P-256');
+  const brainpool = createTestPki(ec, 'brainpoolP256r1');
+  const { card } = await createWorld({ pki: nist, ciCertificates: [nist.ci.raw, brainpool.ci.raw] });
+  const isdR = await openIsdR(card);
+  const [revoked, other] = [brainpool.dpAuth(), nist.dpAuth()];
+  assert.equal(await load(isdR, crlOf(brainpool, [revoked, other])), 'ok');
+  assert.equal(await load(isdR, crlOf(nist, [])), 'ok');
+  const change = { ciPKId: nist.ciPKId };
+  assert.equal(await authenticate(isdR, brainpool, { ...change, auth: revoked }), 'invalidCertificate');
+  assert.equal(
+    await authenticate(isdR, nist, { ...change, auth: other }),
+    'ok',
+    "another CI's serial number",
+  );
 });
