@@ -39,7 +39,10 @@ function switchTo(es10: Es10, to: Profile | undefined, refresh: boolean): void {
   });
 }
 
-/** Why this profile may not be enabled now, the toolkit aside. */
+/**
+ * Why this profile may not be enabled now, the toolkit aside. PPR1 keeps an operational profile against others of its class; it
+ * stops neither a test profile, which gives way to it again, nor the provisioning profile (SGP.22 2.4.5, 5.7.16).
+ */
 export function refusesEnabling(
   { profiles, state }: Es10,
   profile: Profile,
@@ -47,7 +50,7 @@ export function refusesEnabling(
   const before = profiles.enabled;
   const { displaced } = state.read(settingsCell);
   if (profile.enabled) return 'profileNotInDisabledState';
-  if (hasRule(before, 'ppr1')) return 'disallowedByPolicy';
+  if (hasRule(before, 'ppr1') && profile.profileClass === 'operational') return 'disallowedByPolicy';
   const isReturn = before?.profileClass === 'test' && profile.profileClass !== 'test';
   return isReturn && displaced !== 0 && displaced !== profile.number ? 'wrongProfileReenabling' : undefined;
 }
