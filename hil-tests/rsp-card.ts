@@ -10,16 +10,18 @@ import {
   ProfileInstallationResult,
   ProfileInstallationResultData,
 } from '../codec/rsp/notifications.ts';
-import { PrepareDownloadRequest } from '../codec/rsp/prepare-download.ts';
+import { CancelSessionRequest, PrepareDownloadRequest } from '../codec/rsp/prepare-download.ts';
 import type { TypeOf } from '../codec/tlv-table.ts';
 import { readTlv } from '../codec/ber-tlv.ts';
-import type { Ec } from '../crypto/ec.ts';
+import type { Ec, EcKeyPair } from '../crypto/ec.ts';
 import { parseCertificate } from '../crypto/x509.ts';
 import { createBppLoader, type InstalledProfile } from '../euicc/rsp/bound-profile-package.ts';
 import { createRspSession } from '../euicc/rsp/session.ts';
 import type { ManufacturedEuicc } from '../operator/issuer/factory.ts';
 import type { AuthenticateClientAnswer, InitiateAuthenticationAnswer } from '../operator/roles.ts';
-import { concat, EMPTY } from '../base/bytes.ts';
+import { concat, EMPTY, equalBytes } from '../base/bytes.ts';
+
+type CancelSessionReason = Parameters<typeof CancelSessionRequest.encode>[0]['reason'];
 
 export type RspCard = ReturnType<typeof createRspCard>;
 
@@ -51,6 +53,7 @@ export function createRspCard(options: {
     ppVersion: '1.0.0',
     sasAcreditationNumber: 'none',
   });
+  const otKeys: { readonly smdpOid: string; readonly pair: EcKeyPair }[] = [];
   const session = createRspSession({
     ec,
     identity,
@@ -58,8 +61,9 @@ export function createRspCard(options: {
     host: {
       euiccInfo2: () => euiccInfo2,
       crls: () => [],
-      findOtKey: () => undefined,
-      keepOtKey: () => {},
+      findOtKey: (smdpOid, publicKey) =>
+        otKeys.find((kept) => kept.smdpOid === smdpOid && equalBytes(kept.pair.publicKey, publicKey))?.pair,
+      keepOtKey: (smdpOid, pair) => void otKeys.push({ smdpOid, pair }),
     },
   });
   const installed: InstalledProfile[] = [];
@@ -68,6 +72,11 @@ export function createRspCard(options: {
     euiccInfo1: EuiccInfo1.encode({ svn: '2.2.2', ...lists }),
     installed,
     getEuiccChallenge: () => session.getEuiccChallenge(),
+    /** One-time keys of downloads that did not end: a card that has no room for them forgets them. */
+    otKeys,
+    /** BF41. */
+    cancelSession: (transactionId: Uint8Array, reason: CancelSessionReason): Uint8Array =>
+      session.cancelSession(CancelSessionRequest.encode({ transactionId, reason })),
     /** BF38. */
     authenticateServer(answer: InitiateAuthenticationAnswer): Uint8Array {
       return session.authenticateServer(

@@ -33,6 +33,7 @@ export async function world(t: TestContext, curve: CurveName = 'P-256') {
   const store = await openStore({ url: 'sqlite::memory:' });
   t.after(() => store.close());
   const witnessed: { readonly name: string; readonly secret: Uint8Array }[] = [];
+  const clock = createVirtualClock(AT);
   const smdp = createSmDp({
     store,
     owner: OWNER,
@@ -47,7 +48,7 @@ export async function world(t: TestContext, curve: CurveName = 'P-256') {
       profileBytes: 6000,
     },
     sealKeys: SEAL_KEYS,
-    clock: createVirtualClock(AT),
+    clock,
     random,
     log: silentLog,
     witness: (name, secret) => witnessed.push({ name, secret: Uint8Array.from(secret) }),
@@ -63,7 +64,7 @@ export async function world(t: TestContext, curve: CurveName = 'P-256') {
     return { eid: euicc.eid, euicc, card: createRspCard({ ec, random, euicc }) };
   };
   const trustedCi = parseCertificate(ci.certificate);
-  return { smdp, store, witnessed, newCard, trustedCi };
+  return { smdp, store, clock, witnessed, newCard, trustedCi };
 }
 
 export type World = Awaited<ReturnType<typeof world>>;

@@ -1,7 +1,7 @@
 // An SM-DP and the eUICC's own checks: orders, downloads, repetitions, results and notifications.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { concat, equalBytes, toHex } from '../base/bytes.ts';
+import { concat, toHex } from '../base/bytes.ts';
 import { readTlv, readTlvs } from '../codec/ber-tlv.ts';
 import { luhnDigit } from '../codec/ids.ts';
 import { eventOf, notificationMetadataOf } from '../codec/rsp/notifications.ts';
@@ -86,17 +86,6 @@ test('every repetition of a step gets the first answer, also when both come at o
   assert.deepEqual(await w.smdp.handleNotification(result), { verified: true });
   await assert.rejects(get(), code('REFUSED', /download has ended/));
   await assert.rejects(bound(w, device), code('REFUSED', /installed already/));
-});
-
-test('an interrupted download begins anew with the same profile', async (t) => {
-  const w = await world(t);
-  const device = w.newCard();
-  const first = await bound(w, device);
-  const second = await bound(w, device);
-  assert.equal(second.iccid, first.iccid);
-  assert.equal(equalBytes(first.boundProfilePackage, second.boundProfilePackage), false);
-  assert.equal(finalResultOf(await device.card.load(second.boundProfilePackage)).is, 'successResult');
-  assert.equal(await w.smdp.profilesBuilt(), 2);
 });
 
 test('segments keep to the limits of the standard, and no secret shows in the package or in the database', async (t) => {

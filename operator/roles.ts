@@ -57,6 +57,15 @@ export type SmDp = {
     /** BF21 as the eUICC answered it. */
     readonly prepareDownloadResponse: Uint8Array;
   }): Promise<BoundProfile>;
+  /**
+   * ES9+.CancelSession: the eUICC ends the session, for the reason it signed. After `postponed` and `timeout` the package waits
+   * for the eUICC's next session; the order stays in either case.
+   */
+  cancelSession(request: {
+    readonly transactionId: Uint8Array;
+    /** BF41 as the eUICC answered it. */
+    readonly cancelSessionResponse: Uint8Array;
+  }): Promise<{ readonly reason: string }>;
   /** ES9+.HandleNotification: a ProfileInstallationResult or another signed notification. */
   handleNotification(pendingNotification: Uint8Array): Promise<{ readonly verified: boolean }>;
 };

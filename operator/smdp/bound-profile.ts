@@ -116,9 +116,27 @@ function replaceSessionKeys({ random, witness }: Binding, protector: BspProtecto
   return segment;
 }
 
+/**
+ * A package that was bound to the same one-time key of the eUICC, for another transaction: the session keys come from the two
+ * one-time keys and stay, only BF23 is made anew (SGP.22 3.1.3, bppEuiccOtpk). Nothing is built and no secret is touched.
+ */
+export function rebindProfile(
+  binding: Pick<Binding, 'ec' | 'dpPbKey' | 'transactionId' | 'euiccOtpk'>,
+  boundProfilePackage: Uint8Array,
+): Uint8Array {
+  const { initialiseSecureChannelRequest, ...rest } = BoundProfilePackage.decode(boundProfilePackage);
+  const { controlRefTemplate, smdpOtpk } = InitialiseSecureChannelRequest.decode(
+    initialiseSecureChannelRequest,
+  );
+  return BoundProfilePackage.encode({
+    ...rest,
+    initialiseSecureChannelRequest: initialiseSecureChannel(binding, controlRefTemplate.hostId, smdpOtpk),
+  });
+}
+
 /** BF23 with smdpSign over its members and otPK.EUICC (SGP.22 5.5.1). */
 function initialiseSecureChannel(
-  { ec, dpPbKey, transactionId, euiccOtpk }: Binding,
+  { ec, dpPbKey, transactionId, euiccOtpk }: Pick<Binding, 'ec' | 'dpPbKey' | 'transactionId' | 'euiccOtpk'>,
   hostId: Uint8Array,
   smdpOtpk: Uint8Array,
 ): Uint8Array {

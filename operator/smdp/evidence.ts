@@ -9,7 +9,10 @@ import {
   ServerSigned1,
 } from '../../codec/rsp/authenticate-server.ts';
 import {
+  CancelSessionResponse,
+  type cancelSessionReason,
   type downloadResponseOk,
+  EuiccCancelSessionSigned,
   EuiccSigned2,
   PrepareDownloadResponse,
 } from '../../codec/rsp/prepare-download.ts';
@@ -19,6 +22,8 @@ import { verifyEuicc } from '../../crypto/chain.ts';
 import type { Ec } from '../../crypto/ec.ts';
 import type { Verdict } from '../../crypto/verdict.ts';
 import { parseCertificate } from '../../crypto/x509.ts';
+
+type CancelSessionReason = TypeOf<typeof cancelSessionReason>;
 
 export function refused(why: string, data: ErrorData = {}): AgentError {
   return new AgentError('REFUSED', { why, ...data });
@@ -104,4 +109,40 @@ export function checkDownloadResponse(
   const covered = withSignature(euiccSigned2, request.smdpSignature2);
   if (!ec.verify(curve, publicKey, covered, euiccSignature2)) throw refused('euiccSignature2 is wrong');
   return signed.euiccOtpk;
+}
+
+/** otPK.EUICC.ECKA of an answer that was checked before. */
+export function euiccOtpkOf(prepareDownloadResponse: Uint8Array): Uint8Array | undefined {
+  const response = PrepareDownloadResponse.decode(prepareDownloadResponse);
+  return response.is === 'downloadResponseOk'
+    ? EuiccSigned2.decode(response.value.euiccSigned2).euiccOtpk
+    : undefined;
+}
+
+/**
+ * Checks the eUICC's word that it ends the session; answers its reason. Throws `REFUSED` and TLV codes as above.
+ */
+export function checkCancelSession(
+  ec: Ec,
+  request: {
+    readonly response: Uint8Array;
+    readonly transactionId: Uint8Array;
+    readonly registeredId: string;
+    readonly euiccCertificate: Uint8Array;
+  },
+): CancelSessionReason {
+  const response = CancelSessionResponse.decode(request.response);
+  if (response.is === 'cancelSessionResponseError') {
+    throw refused('the eUICC refused', { error: response.value });
+  }
+  if (response.is !== 'cancelSessionResponseOk') throw refused('the answer is in the compact form');
+  const { euiccCancelSessionSigned, euiccCancelSessionSignature } = response.value;
+  const { reason, smdpOid, transactionId } = EuiccCancelSessionSigned.decode(euiccCancelSessionSigned);
+  if (!equalBytes(transactionId, request.transactionId)) throw refused('another transaction');
+  if (smdpOid !== request.registeredId) throw refused('another SM-DP', { smdpOid });
+  const { curve, publicKey } = parseCertificate(request.euiccCertificate);
+  if (!ec.verify(curve, publicKey, euiccCancelSessionSigned, euiccCancelSessionSignature)) {
+    throw refused('euiccCancelSessionSignature is wrong');
+  }
+  return reason;
 }

@@ -13,7 +13,7 @@ import { parseCertificate } from '../../crypto/x509.ts';
 import type { Store, Tx } from '../store/store.ts';
 import { findSubscription, setSubscriptionState } from '../store/subscriptions.ts';
 import type { NotificationTable } from '../store/tables.ts';
-import { changeSession, findSession, type SessionRow } from './sessions.ts';
+import { changeSession, findSession, type SessionRow, supersede } from './sessions.ts';
 
 export type NotificationContext = {
   readonly store: Store;
@@ -65,7 +65,11 @@ async function installationResult(
     if (session === undefined) return UNVERIFIED;
     const { eid, iccid, euiccCertificate } = session;
     if (eid === null || iccid === null || euiccCertificate === null) return UNVERIFIED;
-    if (session.built === 0 || (metadata.iccid !== undefined && metadata.iccid !== iccid)) return UNVERIFIED;
+    if (
+      session.prepareDownloadResponse === null ||
+      (metadata.iccid !== undefined && metadata.iccid !== iccid)
+    )
+      return UNVERIFIED;
     if (data.smdpOid !== undefined && data.smdpOid !== context.registeredId) return UNVERIFIED;
     const { curve, publicKey } = parseCertificate(euiccCertificate);
     if (!ec.verify(curve, publicKey, signed, euiccSignPIR)) return UNVERIFIED;
@@ -79,7 +83,10 @@ async function installationResult(
   });
 }
 
-/** The first result counts; the bound package is of no use to anyone after it. */
+/**
+ * The first result counts; the bound package is of no use to anyone after it. A session that was given up for a newer one says
+ * nothing of a failure any more; that its package was installed all the same, is true whichever session brought it.
+ */
 async function finishSession(
   tx: Tx,
   { owner, at }: NotificationContext,
@@ -91,12 +98,13 @@ async function finishSession(
   },
 ): Promise<void> {
   const { session, iccid, installed } = ended;
-  if (session.state !== 'bound') return;
+  if (session.state !== 'bound' && !(session.state === 'cancelled' && installed)) return;
   const state = installed ? 'installed' : 'failed';
   await changeSession(tx, session, { state, boundProfilePackage: null }, at);
+  if (installed) await supersede(tx, session, ended, at);
   const subscription = await findSubscription(tx, owner, { iccid });
-  // A later session for the same order may have gone further; a subscription in use is not taken back.
-  if (subscription?.state !== 'downloaded') return;
+  // A subscription in use is not taken back.
+  if (subscription?.state !== 'downloaded' && subscription?.state !== 'reserved') return;
   await setSubscriptionState(tx, owner, iccid, installed ? 'installed' : 'reserved', at);
 }
 

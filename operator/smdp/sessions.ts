@@ -1,6 +1,7 @@
 // RSP sessions of an SM-DP in its database: one row from ES9+.InitiateAuthentication to the eUICC's signed result.
 import { toHex } from '../../base/bytes.ts';
 import { AgentError } from '../../base/errors.ts';
+import type { Eid, Iccid } from '../../codec/ids.ts';
 import { compareAndSet, type Reader, type Tx } from '../store/store.ts';
 import type { SmdpSessionTable } from '../store/tables.ts';
 
@@ -73,6 +74,80 @@ export async function addSession(
       updatedAt: at,
     })
     .execute();
+}
+
+/** The newest other session of this eUICC that has a package of this profile for it. */
+export async function boundBefore(
+  reader: Reader,
+  { owner, transactionId }: SessionRow,
+  { eid, iccid }: { readonly eid: Eid; readonly iccid: Iccid },
+): Promise<SessionRow | undefined> {
+  return reader
+    .selectFrom('smdpSessions')
+    .selectAll()
+    .where('owner', '=', owner)
+    .where('eid', '=', eid)
+    .where('iccid', '=', iccid)
+    .where('transactionId', '!=', transactionId)
+    .where('boundProfilePackage', 'is not', null)
+    .orderBy('createdAt', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** Takes the packages of this profile from all other sessions of this eUICC: one of them counts. */
+export async function supersede(
+  tx: Tx,
+  { owner, transactionId }: SessionRow,
+  { eid, iccid }: { readonly eid: Eid; readonly iccid: Iccid },
+  at: number,
+): Promise<void> {
+  await tx
+    .updateTable('smdpSessions')
+    .set((row) => ({
+      state: 'cancelled',
+      boundProfilePackage: null,
+      ver: row('ver', '+', 1),
+      updatedAt: at,
+    }))
+    .where('owner', '=', owner)
+    .where('eid', '=', eid)
+    .where('iccid', '=', iccid)
+    .where('transactionId', '!=', transactionId)
+    .where('boundProfilePackage', 'is not', null)
+    .execute();
+}
+
+/**
+ * Forgets the sessions that no eUICC answered since `before`, and takes the packages from those that it left in the middle.
+ * Answers how many there were of both.
+ */
+export async function dropStaleSessions(
+  tx: Tx,
+  owner: string,
+  before: number,
+  at: number,
+): Promise<{ readonly forgotten: number; readonly givenUp: number }> {
+  const unanswered = await tx
+    .deleteFrom('smdpSessions')
+    .where('owner', '=', owner)
+    .where('state', '=', 'initiated')
+    .where('updatedAt', '<', before)
+    .executeTakeFirst();
+  const left = await tx
+    .updateTable('smdpSessions')
+    .set((row) => ({
+      state: 'cancelled',
+      boundProfilePackage: null,
+      ver: row('ver', '+', 1),
+      updatedAt: at,
+    }))
+    .where('owner', '=', owner)
+    .where('state', 'in', ['authenticated', 'bound', 'cancelled'])
+    .where('updatedAt', '<', before)
+    .where((row) => row.or([row('state', '!=', 'cancelled'), row('boundProfilePackage', 'is not', null)]))
+    .executeTakeFirst();
+  return { forgotten: Number(unanswered.numDeletedRows), givenUp: Number(left.numUpdatedRows) };
 }
 
 /** Unprotected profile packages that were ever built. */

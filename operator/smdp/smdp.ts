@@ -14,7 +14,7 @@ import type { Ec } from '../../crypto/ec.ts';
 import { parseCertificate } from '../../crypto/x509.ts';
 import type { SmDpPki } from '../issuer/pki.ts';
 import type { AuthenticateClientAnswer, BoundProfile, InitiateAuthenticationAnswer, SmDp } from '../roles.ts';
-import type { Store } from '../store/store.ts';
+import type { Reader, Store } from '../store/store.ts';
 import {
   findSubscription,
   type SealKeys,
@@ -22,11 +22,27 @@ import {
   type Subscription,
   subscriptionSecrets,
 } from '../store/subscriptions.ts';
-import { bindProfile, profileMetadata, type Witness } from './bound-profile.ts';
-import { checkAuthenticateResponse, checkDownloadResponse, refused, requireAccepted } from './evidence.ts';
+import { bindProfile, profileMetadata, rebindProfile, type Witness } from './bound-profile.ts';
+import {
+  checkAuthenticateResponse,
+  checkCancelSession,
+  checkDownloadResponse,
+  euiccOtpkOf,
+  refused,
+  requireAccepted,
+} from './evidence.ts';
 import { handlePendingNotification } from './notifications.ts';
 import { buildProfilePackage } from './profile-builder.ts';
-import { addSession, builtProfiles, changeSession, type SessionRow, sessionOf } from './sessions.ts';
+import {
+  addSession,
+  boundBefore,
+  builtProfiles,
+  changeSession,
+  dropStaleSessions,
+  type SessionRow,
+  sessionOf,
+  supersede,
+} from './sessions.ts';
 import { orderSubscription, type SubscriptionDefaults, type SubscriptionPorts } from './subscriptions.ts';
 
 export type SmDpOptions = {
@@ -49,6 +65,10 @@ export type SmDpOptions = {
 /** An SM-DP that can say how many unprotected profile packages it ever built. */
 export type CountingSmDp = SmDp & { profilesBuilt(): Promise<number> };
 
+/** As long as a device may be without a network in the middle of a download. */
+const STALE_AFTER_MS = 7 * 86_400_000;
+const SWEEP_EVERY_MS = 3_600_000;
+
 type Context = SmDpOptions & { readonly ports: SubscriptionPorts; readonly ciPkId: Uint8Array };
 
 /** Every step may be repeated with the same request and answers the same. Throws `KEY_INVALID` for a CI without key identifier. */
@@ -59,15 +79,28 @@ export function createSmDp(options: SmDpOptions): CountingSmDp {
   const witness = options.witness ?? (() => {});
   const ports = { owner, sealKeys, random, clock, defaults: options.subscriptions, witness };
   const context: Context = { ...options, ports, ciPkId };
+  let nextSweep = 0;
+  /** New sessions push the stale ones out. */
+  const sweep = async (): Promise<void> => {
+    const at = clock.wall();
+    if (at < nextSweep) return;
+    nextSweep = at + SWEEP_EVERY_MS;
+    const dropped = await store.transaction((tx) => dropStaleSessions(tx, owner, at - STALE_AFTER_MS, at));
+    if (dropped.forgotten + dropped.givenUp > 0) options.log.write('info', 'smdp', 'stale sessions', dropped);
+  };
   // Each step is one transaction, so that a repetition that comes while the first is at work finds the first one's answer.
   return {
     async downloadOrder(order) {
       const { iccid, imsi } = await store.transaction((tx) => orderSubscription(tx, ports, order));
       return { iccid, imsi };
     },
-    initiateAuthentication: (request) => initiate(context, request),
+    async initiateAuthentication(request) {
+      await sweep();
+      return initiate(context, request);
+    },
     authenticateClient: (request) => authenticateClient(context, request),
     getBoundProfilePackage: (request) => getBoundProfilePackage(context, request),
+    cancelSession: (request) => cancelSession(context, request),
     handleNotification(pendingNotification) {
       const { ciCertificate, registeredId } = pki;
       const at = clock.wall();
@@ -135,7 +168,12 @@ async function authenticateClient(
     const evidence = checkAuthenticateResponse(ec, { response, eid, serverSigned1, ciCertificate, at });
     deliverable(await findSubscription(tx, owner, { iccid }), eid, iccid);
     const { certificate, key } = pki.dpPb;
-    const smdpSigned2 = SmdpSigned2.encode({ transactionId, ccRequiredFlag: false });
+    const bppEuiccOtpk = (await packageBefore(tx, session, { eid, iccid }))?.euiccOtpk;
+    const smdpSigned2 = SmdpSigned2.encode({
+      transactionId,
+      ccRequiredFlag: false,
+      ...(bppEuiccOtpk === undefined ? {} : { bppEuiccOtpk }),
+    });
     const covered = withSignature(smdpSigned2, evidence.euiccSignature1);
     const smdpSignature2 = ec.sign(key.curve, key.privateKey, covered);
     const { euiccCertificate, eumCertificate } = evidence;
@@ -162,6 +200,30 @@ async function authenticateClient(
   });
 }
 
+/** A package of this profile that this eUICC was given and did not install, and the one-time key that it is bound to. */
+async function packageBefore(
+  reader: Reader,
+  session: SessionRow,
+  of: { readonly eid: Eid; readonly iccid: Iccid },
+): Promise<
+  | {
+      readonly euiccOtpk: Uint8Array;
+      readonly boundProfilePackage: Uint8Array;
+      readonly profileBytes: number;
+    }
+  | undefined
+> {
+  const {
+    boundProfilePackage = null,
+    prepareDownloadResponse = null,
+    profileBytes = null,
+  } = (await boundBefore(reader, session, of)) ?? {};
+  if (boundProfilePackage === null || prepareDownloadResponse === null || profileBytes === null)
+    return undefined;
+  const euiccOtpk = euiccOtpkOf(prepareDownloadResponse);
+  return euiccOtpk === undefined ? undefined : { euiccOtpk, boundProfilePackage, profileBytes };
+}
+
 /** The first answer again for the same request; `REFUSED` for another one in a session that has its eUICC. */
 function repeatedAuthentication(
   { pki }: Context,
@@ -169,6 +231,7 @@ function repeatedAuthentication(
   { authenticateServerResponse, eid, iccid }: Request<'authenticateClient'>,
 ): AuthenticateClientAnswer | undefined {
   if (session.state === 'initiated') return undefined;
+  if (session.state === 'cancelled') throw refused('the session was cancelled');
   const { smdpSigned2, smdpSignature2 } = session;
   const same =
     session.eid === eid &&
@@ -222,12 +285,13 @@ async function getBoundProfilePackage(
       euiccCertificate,
     });
     const subscription = deliverable(await findSubscription(tx, owner, { iccid }), eid, iccid);
-    const secrets = await subscriptionSecrets(tx, context.sealKeys, owner, iccid);
-    const { boundProfilePackage, profileBytes } = build(context, subscription, secrets, {
-      eid,
-      transactionId,
-      euiccOtpk,
-    });
+    const target = { eid, transactionId, euiccOtpk };
+    const before = await packageBefore(tx, session, { eid, iccid });
+    const again = before !== undefined && equalBytes(before.euiccOtpk, euiccOtpk) ? before : undefined;
+    const { boundProfilePackage, profileBytes } =
+      again === undefined
+        ? build(context, subscription, await subscriptionSecrets(tx, context.sealKeys, owner, iccid), target)
+        : { ...again, boundProfilePackage: rebind(context, target, again.boundProfilePackage) };
     const at = clock.wall();
     await changeSession(
       tx,
@@ -237,12 +301,13 @@ async function getBoundProfilePackage(
         prepareDownloadResponse: response,
         boundProfilePackage,
         profileBytes,
-        built: session.built + 1,
+        built: session.built + (again === undefined ? 1 : 0),
       },
       at,
     );
+    await supersede(tx, session, { eid, iccid }, at);
     await setSubscriptionState(tx, owner, iccid, 'downloaded', at);
-    log.write('info', 'smdp', 'profile bound', {
+    log.write('info', 'smdp', again === undefined ? 'profile bound' : 'profile bound again', {
       eid,
       iccid,
       profileBytes,
@@ -252,7 +317,37 @@ async function getBoundProfilePackage(
   });
 }
 
+/** Reasons after which the eUICC means to come back (SGP.22 5.6.5). */
+const COMES_BACK: ReadonlySet<string> = new Set(['postponed', 'timeout']);
+
+async function cancelSession(
+  { store, owner, ec, clock, log, pki }: Context,
+  { transactionId, cancelSessionResponse: response }: Request<'cancelSession'>,
+): Promise<{ readonly reason: string }> {
+  return store.transaction(async (tx) => {
+    const session = await sessionOf(tx, owner, transactionId);
+    const { eid, iccid, euiccCertificate, state } = session;
+    if (eid === null || iccid === null || euiccCertificate === null) {
+      throw refused('the session has no eUICC yet', { state });
+    }
+    const { registeredId } = pki;
+    const reason = checkCancelSession(ec, { response, transactionId, registeredId, euiccCertificate });
+    if (state === 'cancelled') return { reason };
+    if (state !== 'authenticated' && state !== 'bound') throw refused('the download has ended', { state });
+    const at = clock.wall();
+    const kept = COMES_BACK.has(reason) ? session.boundProfilePackage : null;
+    await changeSession(tx, session, { state: 'cancelled', boundProfilePackage: kept }, at);
+    const subscription = await findSubscription(tx, owner, { iccid });
+    if (state === 'bound' && subscription?.state === 'downloaded') {
+      await setSubscriptionState(tx, owner, iccid, 'reserved', at);
+    }
+    log.write('info', 'smdp', 'session cancelled', { eid, iccid, reason, transaction: toHex(transactionId) });
+    return { reason };
+  });
+}
+
 function repeatedBinding(session: SessionRow, response: Uint8Array): BoundProfile | undefined {
+  if (session.state === 'cancelled') throw refused('the session was cancelled');
   const { boundProfilePackage, profileBytes, iccid, prepareDownloadResponse } = session;
   if (prepareDownloadResponse === null) return undefined;
   if (!equalBytes(prepareDownloadResponse, response)) throw refused('the session has another one-time key');
@@ -260,6 +355,14 @@ function repeatedBinding(session: SessionRow, response: Uint8Array): BoundProfil
     throw refused('the download has ended', { state: session.state });
   }
   return { boundProfilePackage, profileBytes, iccid };
+}
+
+function rebind(
+  { ec, pki }: Context,
+  target: { readonly transactionId: Uint8Array; readonly euiccOtpk: Uint8Array },
+  boundProfilePackage: Uint8Array,
+): Uint8Array {
+  return rebindProfile({ ec, dpPbKey: pki.dpPb.key, ...target }, boundProfilePackage);
 }
 
 /** The only place where an unprotected profile package exists. */

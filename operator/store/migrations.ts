@@ -321,4 +321,13 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
       }
     },
   },
+  '0002-stale-sessions': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createIndex('smdpSessions_index_1')
+        .on('smdpSessions')
+        .columns(['owner', 'state', 'updatedAt'])
+        .execute();
+    },
+  },
 };
