@@ -129,6 +129,11 @@ export type BindChange = {
   /** Most octets of metadata in one segment. */
   readonly metadataSegment?: number;
   readonly upp?: Uint8Array;
+  /** Most octets of the profile package in one segment. */
+  readonly segment?: number;
+  /** The plaintexts of the two segments 87. */
+  readonly configureIsdp?: Uint8Array;
+  readonly replaceSessionKeys?: Uint8Array;
 };
 
 /** A bound profile package BF36. */
@@ -161,7 +166,8 @@ export function bindProfile(
   const sharedSecret = ec.sharedSecret(otKey.curve, otKey.privateKey, input.euiccOtpk);
   const bsp = createBspProtector(deriveBspKeys({ sharedSecret, hostId: HOST_ID, eid: input.eid }));
   const dpProprietaryData = encodeTlv(0x80, oid.encode(change.dpOid ?? TEST_DP_OID));
-  const first = bsp.protect(0x87, ConfigureISDPRequest.encode({ dpProprietaryData }));
+  const configureIsdp = change.configureIsdp ?? ConfigureISDPRequest.encode({ dpProprietaryData });
+  const first = bsp.protect(0x87, configureIsdp);
   const metadata = change.metadata ?? StoreMetadataRequest.encode(input.metadata);
   const metadataSegments = pieces(metadata, change.metadataSegment ?? MAX_PLAIN_MAC_ONLY).map((piece) =>
     bsp.protect(0x88, piece),
@@ -169,14 +175,15 @@ export function bindProfile(
   let second: Uint8Array = EMPTY;
   if (change.keepSessionKeys !== true) {
     const keys = { initialMacChainingValue: fill(0x11), ppkEnc: fill(0x22), ppkCmac: fill(0x33) };
-    second = encodeTlv(0xa2, bsp.protect(0x87, ReplaceSessionKeysRequest.encode(keys)));
+    const request = change.replaceSessionKeys ?? ReplaceSessionKeysRequest.encode(keys);
+    second = encodeTlv(0xa2, bsp.protect(0x87, request));
     bsp.replaceSessionKeys({
       initialMcv: new Secret(keys.initialMacChainingValue),
       enc: new Secret(keys.ppkEnc),
       mac: new Secret(keys.ppkCmac),
     });
   }
-  const segments = pieces(change.upp ?? input.upp, MAX_PLAIN_ENCRYPTED).map((piece) =>
+  const segments = pieces(change.upp ?? input.upp, change.segment ?? MAX_PLAIN_ENCRYPTED).map((piece) =>
     bsp.protect(0x86, piece),
   );
   return encodeTlv(

@@ -1,0 +1,180 @@
+// A bound profile package as it comes: sizes of its segments, faults in each of its commands, interruption and cancelling at each piece.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { fromHex } from '../base/bytes.ts';
+import { encodeTlv, readTlv } from '../codec/ber-tlv.ts';
+import { bppSegments } from '../codec/rsp/bpp.ts';
+import { GetEuiccChallengeRequest } from '../codec/rsp/euicc-info.ts';
+import {
+  RetrieveNotificationsListRequest,
+  RetrieveNotificationsListResponse,
+} from '../codec/rsp/notifications.ts';
+import { CancelSessionRequest, CancelSessionResponse } from '../codec/rsp/prepare-download.ts';
+import { profileStates, resultOf } from './testing/results.ts';
+import { type IsdRChannel, openIsdR } from './testing/terminal.ts';
+import {
+  createWorld,
+  type Download,
+  ICCID_A,
+  install,
+  largePackage,
+  prepare,
+  PROVISIONING_ICCID,
+  sampleMetadata,
+  type World,
+} from './testing/world.ts';
+
+const TRANSACTION = new Uint8Array(16).fill(0xa1);
+
+/** `ok`, or command and reason of the failure. */
+function outcomeOf(world: World, pir: Uint8Array): string {
+  const { finalResult } = resultOf(world, pir);
+  if (finalResult.is === 'successResult') return 'ok';
+  return `${finalResult.value.bppCommandId}: ${finalResult.value.errorReason}`;
+}
+
+/** The results of installations that wait to be delivered. */
+async function resultsHeld(world: World, isdR: IsdRChannel): Promise<string[]> {
+  const answer = RetrieveNotificationsListResponse.decode(
+    await isdR.es10(RetrieveNotificationsListRequest.encode({})),
+  );
+  if (answer.is !== 'notificationList') throw new Error(answer.is);
+  return answer.value.map((whole) => outcomeOf(world, whole));
+}
+
+async function outcome(download: Download): Promise<string> {
+  const world = await createWorld();
+  return outcomeOf(world, await install(world, await openIsdR(world.card), download));
+}
+
+/** Sends pieces until one has an answer. */
+async function loadPieces(isdR: IsdRChannel, pieces: readonly Uint8Array[]): Promise<Uint8Array> {
+  for (const piece of pieces) {
+    const data = await isdR.es10(piece);
+    if (data.length > 0) return data;
+  }
+  assert.fail('no result');
+}
+
+describe('segments', () => {
+  /** An octet of padding, tag, length of two octets and MAC come on top. */
+  const PLAIN_OF_1036 = 1023;
+
+  test('of the profile are taken from one octet to 1036', async () => {
+    const upp = largePackage(ICCID_A);
+    for (const segment of [40, 500, 1007, PLAIN_OF_1036]) {
+      assert.equal(await outcome({ upp, bind: { segment } }), 'ok', `${segment} octets`);
+    }
+    const world = await createWorld();
+    const { boundProfilePackage } = await prepare(world, await openIsdR(world.card), {
+      upp,
+      bind: { segment: PLAIN_OF_1036 },
+    });
+    assert.equal(Math.max(...bppSegments(boundProfilePackage).map((piece) => piece.length)), 1036);
+  });
+
+  test('that are larger are refused', async () => {
+    const larger = { upp: largePackage(ICCID_A), bind: { segment: PLAIN_OF_1036 + 16 } };
+    assert.equal(await outcome(larger), 'loadProfileElements: scp03tStructureError');
+  });
+
+  test('of metadata may be many, and an icon of 1024 octets spans them', async () => {
+    const icon = new Uint8Array(1024).fill(0x5a);
+    for (const metadataSegment of [30, 300, 1008]) {
+      const metadata = sampleMetadata(ICCID_A, { icon, iconType: 'jpg' });
+      assert.equal(await outcome({ metadata, bind: { metadataSegment } }), 'ok', `${metadataSegment} octets`);
+    }
+  });
+});
+
+describe('a bound profile package fails with', () => {
+  const bytes = (hex: string) => fromHex(hex);
+  const plain: readonly (readonly [expected: string, download: Download])[] = [
+    ['configureISDP: incorrectInputValues', { bind: { configureIsdp: bytes('BF2500') } }],
+    ['configureISDP: incorrectInputValues', { bind: { configureIsdp: bytes('BF240AB8') } }],
+    ['storeMetadata: incorrectInputValues', { bind: { metadata: bytes('BF2600') } }],
+    ['replaceSessionKeys: incorrectInputValues', { bind: { replaceSessionKeys: bytes('BF2600') } }],
+    [
+      'replaceSessionKeys: incorrectInputValues',
+      { bind: { replaceSessionKeys: encodeTlv(0xbf26, encodeTlv(0x80, new Uint8Array(15))) } },
+    ],
+    [
+      'storeMetadata2: pprNotAllowed',
+      {
+        metadata: sampleMetadata(ICCID_A, { profilePolicyRules: ['ppr1'] }),
+        bind: { metadataSegment: 40 },
+      },
+    ],
+  ];
+  for (const [i, [expected, download]] of plain.entries()) {
+    test(`${expected} (${i})`, async () => assert.equal(await outcome(download), expected));
+  }
+
+  // Pieces: BF36 with BF23, A0, A1 header, 88, A2, A3 header, 86.
+  const structure: readonly (readonly [piece: number, expected: string])[] = [
+    [1, 'configureISDP: scp03tStructureError'],
+    [3, 'storeMetadata: scp03tStructureError'],
+    [4, 'replaceSessionKeys: scp03tStructureError'],
+    [6, 'loadProfileElements: scp03tStructureError'],
+  ];
+  for (const [index, expected] of structure) {
+    test(`${expected} where a segment of piece ${index} has another tag`, async () => {
+      const world = await createWorld();
+      const isdR = await openIsdR(world.card);
+      const { boundProfilePackage } = await prepare(world, isdR);
+      const pieces = bppSegments(boundProfilePackage).map((piece, i) => {
+        if (i !== index) return piece;
+        const changed = Uint8Array.from(piece);
+        const isSequence = piece[0] === 0xa0 || piece[0] === 0xa2;
+        const at = isSequence ? piece.length - readTlv(piece).value.length : 0;
+        changed[at] = 0x85;
+        return changed;
+      });
+      assert.equal(outcomeOf(world, await loadPieces(isdR, pieces)), expected);
+    });
+  }
+});
+
+describe('an installation that stops after a piece', () => {
+  const expected: readonly string[] = [
+    'configureISDP',
+    'storeMetadata',
+    'storeMetadata',
+    'replaceSessionKeys',
+    'loadProfileElements',
+    'loadProfileElements',
+  ];
+
+  for (const [last, command] of expected.entries()) {
+    test(`${last} is interrupted at ${command} by a new session, and told once`, async () => {
+      const world = await createWorld();
+      const isdR = await openIsdR(world.card);
+      const { boundProfilePackage } = await prepare(world, isdR);
+      const pieces = bppSegments(boundProfilePackage);
+      assert.equal(pieces.length, expected.length + 1);
+      for (const piece of pieces.slice(0, last + 1)) assert.equal((await isdR.es10(piece)).length, 0);
+      for (const _ of [1, 2]) {
+        await isdR.es10(GetEuiccChallengeRequest.encode({}));
+        assert.deepEqual(await resultsHeld(world, isdR), [`${command}: installFailedDueToInterruption`]);
+      }
+      assert.equal((await isdR.send(pieces[last + 1] ?? assert.fail())).sw, 0x6985);
+      assert.deepEqual(await profileStates(isdR), { [PROVISIONING_ICCID]: 'enabled' });
+    });
+
+    test(`${last} can be cancelled: signed, without a result, and another installation succeeds`, async () => {
+      const world = await createWorld();
+      const isdR = await openIsdR(world.card);
+      const { boundProfilePackage } = await prepare(world, isdR);
+      const pieces = bppSegments(boundProfilePackage);
+      for (const piece of pieces.slice(0, last + 1)) await isdR.es10(piece);
+      const request = CancelSessionRequest.encode({
+        transactionId: TRANSACTION,
+        reason: 'loadBppExecutionError',
+      });
+      assert.equal(CancelSessionResponse.decode(await isdR.es10(request)).is, 'cancelSessionResponseOk');
+      assert.equal((await isdR.send(pieces[last + 1] ?? assert.fail())).sw, 0x6985);
+      assert.equal(outcomeOf(world, await install(world, isdR)), 'ok');
+      assert.deepEqual(await resultsHeld(world, isdR), ['ok']);
+    });
+  }
+});
