@@ -172,6 +172,8 @@ const DEFAULT_INFO: TypeOf<typeof EuiccInfo2> = {
     'isimSupport',
     'csimSupport',
     'akaMilenage',
+    'akaTuak128',
+    'akaTuak256',
     'multipleUsimSupport',
     'multipleIsimSupport',
     'berTlvFileSupport',

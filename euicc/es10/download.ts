@@ -3,6 +3,7 @@
 import { equalBytes } from '../../base/bytes.ts';
 import { Secret } from '../../base/log.ts';
 import { RulesAuthorisationTable } from '../../codec/rsp/configuration.ts';
+import { EuiccInfo2 } from '../../codec/rsp/euicc-info.ts';
 import type { TypeOf } from '../../codec/tlv-table.ts';
 import type { EcKeyPair } from '../../crypto/ec.ts';
 import type { ProfileMetadata } from '../profiles.ts';
@@ -62,6 +63,8 @@ function covers(allowed: Operator, owner: Operator): boolean {
 function rulesAllowed(es10: Es10, { profileOwner, profilePolicyRules = [] }: ProfileMetadata): boolean {
   const rules = profilePolicyRules.filter((rule) => rule !== 'pprUpdateControl');
   if (rules.length === 0) return true;
+  const { forbiddenProfilePolicyRules = [] } = EuiccInfo2.decode(es10.record.euiccInfo2);
+  if (rules.some((rule) => forbiddenProfilePolicyRules.includes(rule))) return false;
   if (profileOwner === undefined) return false;
   // A profile that may not be disabled would shut out another that is there (2.9.1).
   if (
