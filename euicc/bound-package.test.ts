@@ -10,17 +10,22 @@ import {
   RetrieveNotificationsListResponse,
 } from '../codec/rsp/notifications.ts';
 import { CancelSessionRequest, CancelSessionResponse } from '../codec/rsp/prepare-download.ts';
+import { EnableProfileRequest } from '../codec/rsp/profile-management.ts';
+import { StoreMetadataRequest } from '../codec/rsp/profiles.ts';
+import { create, management, transparent } from './profile-samples.ts';
 import { profileStates, resultOf } from './testing/results.ts';
-import { type IsdRChannel, openIsdR } from './testing/terminal.ts';
+import { type IsdRChannel, openIsdR, raw } from './testing/terminal.ts';
 import {
   createWorld,
   type Download,
   ICCID_A,
   install,
   largePackage,
+  IMSI_A,
   prepare,
   PROVISIONING_ICCID,
   sampleMetadata,
+  samplePackage,
   type World,
 } from './testing/world.ts';
 
@@ -87,12 +92,36 @@ describe('segments', () => {
   });
 });
 
-describe('a bound profile package fails with', () => {
+/** Metadata with an icon that may be larger than an icon is. */
+function withIcon(octets: number, iccid = ICCID_A): Uint8Array {
+  const members = readTlv(StoreMetadataRequest.encode(sampleMetadata(iccid))).value;
+  return encodeTlv(
+    0xbf25,
+    members,
+    encodeTlv(0x93, Uint8Array.of(1)),
+    encodeTlv(0x94, new Uint8Array(octets)),
+  );
+}
+
+/** A small package that asks for a large file; the card has 1 MiB. */
+function withFile(size: string): Uint8Array {
+  return samplePackage(ICCID_A, IMSI_A, [management(create(transparent('2F50', size)))]);
+}
+
+describe('a bound profile package comes to', () => {
   const bytes = (hex: string) => fromHex(hex);
   const plain: readonly (readonly [expected: string, download: Download])[] = [
     ['configureISDP: incorrectInputValues', { bind: { configureIsdp: bytes('BF2500') } }],
     ['configureISDP: incorrectInputValues', { bind: { configureIsdp: bytes('BF240AB8') } }],
     ['storeMetadata: incorrectInputValues', { bind: { metadata: bytes('BF2600') } }],
+    ['storeMetadata2: incorrectInputValues', { bind: { metadata: withIcon(1025) } }],
+    [
+      'storeMetadata2: installFailedDueToIccidAlreadyExistsOnEuicc',
+      { bind: { metadata: withIcon(1024, PROVISIONING_ICCID) } },
+    ],
+    ['loadProfileElements: installFailedDueToInsufficientMemoryForProfile', { upp: withFile('7FFF0000') }],
+    ['loadProfileElements: installFailedDueToInsufficientMemoryForProfile', { upp: withFile('100000') }],
+    ['ok', { upp: withFile('080000') }],
     ['replaceSessionKeys: incorrectInputValues', { bind: { replaceSessionKeys: bytes('BF2600') } }],
     [
       'replaceSessionKeys: incorrectInputValues',
@@ -133,6 +162,16 @@ describe('a bound profile package fails with', () => {
       assert.equal(outcomeOf(world, await loadPieces(isdR, pieces)), expected);
     });
   }
+});
+
+test('a card with more memory holds a larger profile, and shows it when it is enabled', async () => {
+  const world = await createWorld({ memory: 4 * 1024 * 1024, profiles: [] });
+  const isdR = await openIsdR(world.card);
+  assert.equal(outcomeOf(world, await install(world, isdR, { upp: withFile('200000') })), 'ok');
+  const profileIdentifier = { is: 'iccid', value: ICCID_A } as const;
+  await isdR.es10(EnableProfileRequest.encode({ profileIdentifier, refreshFlag: false }));
+  await world.reopen();
+  assert.match(await raw(world.card, '00A40004022F5000'), /^62.*80042?0*200000.*9000$/);
 });
 
 describe('an installation that stops after a piece', () => {

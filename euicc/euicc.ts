@@ -168,7 +168,8 @@ function whileThere(state: State, number: number): State {
 function contentOf(state: State, log: Log, number: number): ProfileFiles {
   const upp = number === 0 ? undefined : state.read(packageCell(number));
   if (upp === undefined) return BARE_PROFILE;
-  const outcome = loadProfilePackage(upp);
+  // There was room for it when it was installed.
+  const outcome = loadProfilePackage(upp, { memory: Number.MAX_SAFE_INTEGER });
   if (outcome.ok) return outcome.profile;
   log.write('error', 'euicc.profile', 'the enabled profile does not load', { why: outcome.failed.why });
   return BARE_PROFILE;

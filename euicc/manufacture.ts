@@ -114,7 +114,7 @@ export async function manufactureEuicc(options: {
   const identity = { eid: given.eid, credentials: [], trustedCis };
   const profiles = createProfiles(state, createNotifications({ state, ec, identity }));
   for (const { upp, metadata, enabled } of given.profiles) {
-    const outcome = loadProfilePackage(upp);
+    const outcome = loadProfilePackage(upp, { memory: given.memory ?? DEFAULT_MEMORY });
     if (!outcome.ok) throw new AgentError('SAIP_INVALID', { why: outcome.failed.why });
     if (outcome.profile.iccid !== metadata.iccid) {
       throw new AgentError('CONFLICT', { what: 'the ICCIDs of package and metadata differ' });

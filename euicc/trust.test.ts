@@ -11,18 +11,26 @@ import {
   GetEuiccChallengeResponse,
   GetEuiccInfo1Request,
 } from '../codec/rsp/euicc-info.ts';
+import {
+  OtherSignedNotification,
+  ProfileInstallationResult,
+  RetrieveNotificationsListRequest,
+  RetrieveNotificationsListResponse,
+} from '../codec/rsp/notifications.ts';
+import { EnableProfileRequest } from '../codec/rsp/profile-management.ts';
 import { PrepareDownloadResponse } from '../codec/rsp/prepare-download.ts';
 import { issueCrl } from '../crypto/crl.ts';
 import { parseCertificate } from '../crypto/x509.ts';
-import { createTestPki, type Held, type TestPki } from './testing/pki.ts';
+import { createTestPki, type Held, TEST_EID, type TestPki } from './testing/pki.ts';
 import {
   authenticated,
   authenticateServerRequest,
+  bindProfile,
   euiccOtpkOf,
   prepareDownloadRequest,
 } from './testing/sm-dp.ts';
 import { type IsdRChannel, openIsdR } from './testing/terminal.ts';
-import { createWorld, ec } from './testing/world.ts';
+import { createWorld, ec, ICCID_A, sampleMetadata, samplePackage } from './testing/world.ts';
 
 const AT = Date.UTC(2026, 5, 1);
 
@@ -115,6 +123,44 @@ test('the card signs with the chain that the server asks for, below whichever CI
   const isdR = await openIsdR(world.card);
   const change = { ciPKId: verifying.ciPKId };
   assert.equal(await authenticate(isdR, nist, change), 'ciPKUnknown', 'no chain of the card ends there');
+});
+
+test('what happens to a profile is signed with the chain under which it came', async () => {
+  const { world, nist, brainpool } = await twoChains();
+  const isdR = await openIsdR(world.card);
+  const { request, transactionId } = authenticateServerRequest(nist, await challenge(isdR), {
+    ciPKId: brainpool.ciPKId,
+  });
+  const { euiccSignature1 } = authenticated(await isdR.es10(request));
+  const prepared = prepareDownloadRequest(nist, { transactionId, euiccSignature1 });
+  const euiccOtpk = euiccOtpkOf(await isdR.es10(prepared.request));
+  const download = {
+    eid: TEST_EID,
+    transactionId,
+    euiccOtpk,
+    pb: prepared.pb,
+    metadata: sampleMetadata(ICCID_A),
+    upp: samplePackage(ICCID_A),
+  };
+  const pir = ProfileInstallationResult.decode(await isdR.load(bindProfile(nist, download)));
+  const { curve, publicKey } = brainpool.euicc.pair;
+  assert.ok(ec.verify(curve, publicKey, pir.profileInstallationResultData, pir.euiccSignPIR));
+  const enable = { profileIdentifier: { is: 'iccid', value: ICCID_A }, refreshFlag: false } as const;
+  await isdR.es10(EnableProfileRequest.encode(enable));
+  const answer = RetrieveNotificationsListResponse.decode(
+    await isdR.es10(
+      RetrieveNotificationsListRequest.encode({
+        searchCriteria: { is: 'profileManagementOperation', value: ['notificationEnable'] },
+      }),
+    ),
+  );
+  assert.equal(answer.is, 'notificationList');
+  const [whole = assert.fail()] = answer.is === 'notificationList' ? answer.value : [];
+  const notification = OtherSignedNotification.decode(whole);
+  const { euiccNotificationSignature, tbsOtherNotification } = notification;
+  assert.deepEqual(notification.euiccCertificate, brainpool.euicc.certificate);
+  assert.deepEqual(notification.eumCertificate, brainpool.eum.certificate);
+  assert.ok(ec.verify(curve, publicKey, tbsOtherNotification, euiccNotificationSignature));
 });
 
 type List = Omit<Parameters<typeof issueCrl>[2], 'revoked' | 'number' | 'nextUpdate'>;

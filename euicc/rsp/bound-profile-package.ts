@@ -186,7 +186,7 @@ export function createBppLoader(options: {
   } => {
     const whole = concat(...upp);
     if (metadata === undefined) throw new InstallationFault('storeMetadata', 'incorrectInputValues');
-    const outcome = loadProfilePackage(whole);
+    const outcome = loadProfilePackage(whole, { memory: host.freeMemory() });
     const simaResponse = loadResponse(outcome);
     if (!outcome.ok) throw new InstallationFault('loadProfileElements', reasonOf(outcome), simaResponse);
     if (outcome.profile.iccid !== metadata.iccid) {
