@@ -12,7 +12,21 @@ import {
 import { CancelSessionRequest, CancelSessionResponse } from '../codec/rsp/prepare-download.ts';
 import { EnableProfileRequest } from '../codec/rsp/profile-management.ts';
 import { StoreMetadataRequest } from '../codec/rsp/profiles.ts';
-import { create, management, transparent } from './profile-samples.ts';
+import { encodeProfilePackage, type ProfileElement } from '../codec/saip/package.ts';
+import { decodeEuiccResponse, peStatusName, type PeStatusName } from '../codec/saip/response.ts';
+import {
+  content,
+  create,
+  END,
+  HEADER,
+  management,
+  mandated,
+  MF,
+  milenage,
+  pins,
+  transparent,
+  USIM,
+} from './profile-samples.ts';
 import { profileStates, resultOf } from './testing/results.ts';
 import { type IsdRChannel, openIsdR, raw } from './testing/terminal.ts';
 import {
@@ -164,6 +178,57 @@ describe('a bound profile package comes to', () => {
   }
 });
 
+describe("the profile interpreter's answer to a package that it does not take", () => {
+  const header = (change: object): ProfileElement =>
+    HEADER.type === 'header' ? { type: 'header', value: { ...HEADER.value, ...change } } : HEADER;
+  const unknown: ProfileElement = {
+    type: 'unknown',
+    tag: 0xbf3a,
+    header: mandated(4),
+    raw: fromHex('BF3A07A0058000810104'),
+  };
+  const file = (fcp: Parameters<typeof create>[0], hex = ''): ProfileElement =>
+    management(create(fcp), ...(hex === '' ? [] : [content(hex)]));
+  const pin: ProfileElement = pins([{ keyReference: 1, unblockingPinReference: 1 }]);
+  const cases: readonly (readonly [
+    PeStatusName,
+    identification: number | undefined,
+    readonly ProfileElement[],
+  ])[] = [
+    ['unsupportedProfileVersion', undefined, [header({ majorVersion: 9 }), MF, END]],
+    ['featureNotSupported', undefined, [header({ mandatoryServices: ['usim', 'mbms'] }), MF, END]],
+    ['templateNotSupported', undefined, [header({ mandatoryGfsteList: ['2.23.143.1.2.99'] }), MF, END]],
+    ['peNotSupported', 4, [HEADER, MF, unknown, END]],
+    ['invalidParameter', 7, [HEADER, MF, file(transparent('2FE2', '0A')), END]],
+    ['badValues', 7, [HEADER, MF, file(transparent('4F01', '02'), '010203'), END]],
+    ['featureNotSupported', 6, [HEADER, MF, USIM, milenage({ algorithmId: 9 }), END]],
+    ['invalidRequestFormat', 1, [HEADER, MF]],
+    ['pinCodeMissing', 99, [HEADER, MF, pin, END]],
+  ];
+  for (const [status, identification, elements] of cases) {
+    test(`${status} of element ${identification ?? 'none'}`, async () => {
+      const world = await createWorld();
+      const isdR = await openIsdR(world.card);
+      const { finalResult } = resultOf(
+        world,
+        await install(world, isdR, { upp: encodeProfilePackage([...elements]) }),
+      );
+      assert.ok(finalResult.is === 'errorResult');
+      const { simaResponse, ...failed } = finalResult.value;
+      assert.deepEqual(failed, {
+        bppCommandId: 'loadProfileElements',
+        errorReason: 'installFailedDueToPEProcessingError',
+      });
+      const { peStatus, profileInstallationAborted } = decodeEuiccResponse(simaResponse ?? assert.fail());
+      assert.deepEqual(
+        peStatus.map((each) => [peStatusName(each.status), each.identification]),
+        [[status, identification]],
+      );
+      assert.ok(profileInstallationAborted);
+    });
+  }
+});
+
 test('a card with more memory holds a larger profile, and shows it when it is enabled', async () => {
   const world = await createWorld({ memory: 4 * 1024 * 1024, profiles: [] });
   const isdR = await openIsdR(world.card);
@@ -172,6 +237,16 @@ test('a card with more memory holds a larger profile, and shows it when it is en
   await isdR.es10(EnableProfileRequest.encode({ profileIdentifier, refreshFlag: false }));
   await world.reopen();
   assert.match(await raw(world.card, '00A40004022F5000'), /^62.*80042?0*200000.*9000$/);
+});
+
+test('an installation that stops before its first member is whole is interrupted at initialiseSecureChannel', async () => {
+  const world = await createWorld();
+  const isdR = await openIsdR(world.card);
+  const { boundProfilePackage } = await prepare(world, isdR);
+  assert.equal((await isdR.es10(boundProfilePackage.subarray(0, 40))).length, 0);
+  await isdR.es10(GetEuiccChallengeRequest.encode({}));
+  const expected = ['initialiseSecureChannel: installFailedDueToInterruption'];
+  assert.deepEqual(await resultsHeld(world, isdR), expected);
 });
 
 describe('an installation that stops after a piece', () => {
