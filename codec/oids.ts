@@ -16,8 +16,9 @@ export const EXTENSION_OID = {
   extendedKeyUsage: '2.5.29.37',
 } as const;
 
-/** Extensions of a revocation list that comes in parts (SGP.22 4.5.2.1.2, 5.7.12). */
-export const PARTIAL_CRL_OID = {
+/** The RSP's own extensions of revocation lists: dates after which a certificate is void anyway, and parts (SGP.22 annex H). */
+export const RSP_CRL_OID = {
+  expirationDate: '2.23.146.1.2.0.1',
   totalPartialCrlNumber: '2.23.146.1.2.0.2',
   partialCrlNumber: '2.23.146.1.2.0.3',
 } as const;
@@ -60,7 +61,7 @@ export const RSP_ROLE_OID = {
 } as const;
 
 const NAMES = new Map<string, string>([
-  ...[EXTENSION_OID, ATTRIBUTE_OID, KEY_OID, KEY_PURPOSE_OID].flatMap((group) =>
+  ...[EXTENSION_OID, RSP_CRL_OID, ATTRIBUTE_OID, KEY_OID, KEY_PURPOSE_OID].flatMap((group) =>
     Object.entries(group).map(([name, dotted]): [string, string] => [dotted, name]),
   ),
   ...Object.entries(RSP_ROLE_OID).map(([role, dotted]): [string, string] => [dotted, `id-rspRole-${role}`]),

@@ -2,7 +2,7 @@
 import { concat, equalBytes, fromHex, toHex } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import { encodeTlv, readOnly, readTlvs, type Tlv } from '../codec/ber-tlv.ts';
-import { EXTENSION_OID, PARTIAL_CRL_OID } from '../codec/oids.ts';
+import { EXTENSION_OID, RSP_CRL_OID } from '../codec/oids.ts';
 import { unsigned } from '../codec/tlv-table.ts';
 import { DER, decodeBits, decodeTime, encodeName, encodeTime, encodeUnsigned, malformed } from './der.ts';
 import { type Ec, signatureFromDer } from './ec.ts';
@@ -42,7 +42,7 @@ const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set([
   EXTENSION_OID.authorityKeyIdentifier,
   EXTENSION_OID.cRLNumber,
   EXTENSION_OID.issuingDistributionPoint,
-  ...Object.values(PARTIAL_CRL_OID),
+  ...Object.values(RSP_CRL_OID),
 ]);
 
 /** Signs a list of revoked serial numbers (upper-case hex). Times are Unix milliseconds. */
@@ -68,8 +68,8 @@ export function issueCrl(
     ...(part === undefined
       ? []
       : [
-          extension(PARTIAL_CRL_OID.totalPartialCrlNumber, true, integer(part.of)),
-          extension(PARTIAL_CRL_OID.partialCrlNumber, true, integer(part.number)),
+          extension(RSP_CRL_OID.totalPartialCrlNumber, true, integer(part.of)),
+          extension(RSP_CRL_OID.partialCrlNumber, true, integer(part.number)),
         ]),
   ];
   const tbs = encodeTlv(
@@ -135,8 +135,8 @@ function readExtensions(extensions: readonly Tlv[]): Pick<Crl, 'authorityKeyIden
   };
   const issuer = values.get(EXTENSION_OID.authorityKeyIdentifier) ?? encodeTlv(DER.sequence);
   const aki = readTlvs(readOnly(issuer, DER.sequence).value).find(({ tag }) => tag === 0x80);
-  const number = integer(PARTIAL_CRL_OID.partialCrlNumber);
-  const of = integer(PARTIAL_CRL_OID.totalPartialCrlNumber);
+  const number = integer(RSP_CRL_OID.partialCrlNumber);
+  const of = integer(RSP_CRL_OID.totalPartialCrlNumber);
   if ((number === undefined) !== (of === undefined)) throw malformed('the parts of the revocation list');
   if (number !== undefined && of !== undefined && (number < 1 || number > of || of > MAX_PARTS))
     throw malformed('the parts of the revocation list');
