@@ -1,5 +1,6 @@
 // Every measuring run there is, by the command that starts it.
 import { cardFuzz } from './card-fuzz.ts';
+import { cardLife } from './card-life.ts';
 import { cardThroughput } from './card-throughput.ts';
 import { codecFuzz } from './codec-fuzz.ts';
 import { codecThroughput } from './codec-throughput.ts';
@@ -11,6 +12,6 @@ export type RunKind = (typeof KINDS)[number];
 
 export const RUNS: Readonly<Record<RunKind, Readonly<Record<string, Run>>>> = {
   bench: { card: cardThroughput, codec: codecThroughput, line },
-  soak: {},
+  soak: { card: cardLife },
   fuzz: { card: cardFuzz, codec: codecFuzz },
 };

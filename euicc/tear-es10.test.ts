@@ -1,35 +1,28 @@
-// Power cut at every write of ES10 functions that change several things at once; and of random functions, beside a card without cuts.
+// Power cut at every write of ES10 functions that change several things at once.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { bytesUint, toHex, uintBytes } from '../base/bytes.ts';
+import { toHex, uintBytes } from '../base/bytes.ts';
 import { Secret } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
 import type { Iccid } from '../codec/ids.ts';
-import { bppSegments } from '../codec/rsp/bpp.ts';
 import {
   EuiccConfiguredAddressesRequest,
   EuiccConfiguredAddressesResponse,
   LoadCRLRequest,
-  SetDefaultDpAddressRequest,
 } from '../codec/rsp/configuration.ts';
-import { GetEuiccChallengeRequest } from '../codec/rsp/euicc-info.ts';
-import { NotificationSentRequest } from '../codec/rsp/notifications.ts';
 import {
   DeleteProfileRequest,
-  DisableProfileRequest,
   EnableProfileRequest,
   EuiccMemoryResetRequest,
   SetNicknameRequest,
 } from '../codec/rsp/profile-management.ts';
-import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
 import { issueCrl } from '../crypto/crl.ts';
 import { milenage as milenageFunctions } from '../crypto/milenage.ts';
 import { encodeProfilePackage } from '../codec/saip/package.ts';
 import { END, HEADER, MF, milenage, USIM, USIM_AID } from './profile-samples.ts';
 import { openCardStore } from './store.ts';
-import { isPowerLoss } from './store-files.ts';
 import { createTestPki } from './testing/pki.ts';
-import { profileStates, signedNotifications } from './testing/results.ts';
+import { profileStates } from './testing/results.ts';
 import { type TearCase, tearAtEveryWrite } from './testing/tear.ts';
 import { type IsdRChannel, openIsdR, raw } from './testing/terminal.ts';
 import {
@@ -38,10 +31,8 @@ import {
   ICCID_A,
   ICCID_B,
   install,
-  prepare,
   PROVISIONING_ICCID,
   sampleMetadata,
-  samplePackage,
   STORE_KEY,
   type World,
 } from './testing/world.ts';
@@ -119,12 +110,12 @@ const CASES: readonly TearCase<string>[] = [
       const isdR = await openIsdR(card);
       await install(world, isdR);
       await isdR.es10(SetNicknameRequest.encode({ iccid: A, profileNickname: 'in use' }));
-      await isdR.es10(switching(EnableProfileRequest, A));
+      await isdR.es10(enabling(A));
       await card.reset();
       await raw(card, SELECT_USIM);
       assert.match(await raw(card, challenge(1)), /^DB/);
       const again = await openIsdR(card);
-      await again.es10(switching(EnableProfileRequest, P));
+      await again.es10(enabling(P));
       return () => again.es10(DeleteProfileRequest.encode({ is: 'iccid', value: A }));
     },
     observe: namesOf('info/17', 'profile/17', 'notification/'),
@@ -162,8 +153,8 @@ const CASES: readonly TearCase<string>[] = [
   },
 ];
 
-function switching(request: typeof EnableProfileRequest, value: Iccid, refreshFlag = false): Uint8Array {
-  return request.encode({ profileIdentifier: { is: 'iccid', value }, refreshFlag });
+function enabling(value: Iccid): Uint8Array {
+  return EnableProfileRequest.encode({ profileIdentifier: { is: 'iccid', value }, refreshFlag: false });
 }
 
 async function addressOf(isdR: IsdRChannel): Promise<string> {
@@ -175,103 +166,4 @@ async function addressOf(isdR: IsdRChannel): Promise<string> {
 
 describe('a cut at every write of', () => {
   for (const each of CASES) test(each.name, () => tearAtEveryWrite(each));
-});
-
-type Step = (world: World, isdR: IsdRChannel) => Promise<unknown>;
-
-const T = '8988211000000000035' as Iccid;
-const send =
-  (request: Uint8Array): Step =>
-  async (_world, isdR) =>
-    isdR.send(request);
-/** Everything that changes what the card shows of itself, fitting or not: what is refused must change nothing. */
-const STEPS: readonly Step[] = [
-  ...[A, B, P, T].flatMap((iccid) => [
-    send(switching(EnableProfileRequest, iccid)),
-    send(switching(EnableProfileRequest, iccid, true)),
-    send(switching(DisableProfileRequest, iccid)),
-    send(DeleteProfileRequest.encode({ is: 'iccid', value: iccid })),
-    send(SetNicknameRequest.encode({ iccid, profileNickname: `n${iccid}` })),
-  ]),
-  ...[A, B].flatMap((iccid): Step[] => {
-    const installs: Step = (world, isdR) => install(world, isdR, { iccid });
-    return [installs, installs, installs];
-  }),
-  async (world, isdR) => {
-    const { boundProfilePackage } = await prepare(world, isdR, { iccid: B });
-    for (const piece of bppSegments(boundProfilePackage).slice(0, 4)) await isdR.es10(piece);
-    await isdR.es10(GetEuiccChallengeRequest.encode({}));
-  },
-  ...['one', 'two'].map((name) =>
-    send(SetDefaultDpAddressRequest.encode({ defaultDpAddress: `${name}.example` })),
-  ),
-  ...[1, 2, 3, 4, 5, 6, 7].map((seqNumber) => send(NotificationSentRequest.encode({ seqNumber }))),
-  send(EuiccMemoryResetRequest.encode({ resetOptions: ['deleteFieldLoadedTestProfiles'] })),
-  send(
-    EuiccMemoryResetRequest.encode({
-      resetOptions: ['deleteOperationalProfiles', 'resetDefaultSmdpAddress'],
-    }),
-  ),
-];
-
-async function shown(world: World): Promise<string> {
-  const isdR = await openIsdR(world.card);
-  const answer = ProfileInfoListResponse.decode(await isdR.es10(ProfileInfoListRequest.encode({})));
-  if (answer.is !== 'profileInfoListOk') throw new Error(answer.value);
-  return JSON.stringify([answer.value, await signedNotifications(world, isdR), await addressOf(isdR)]);
-}
-
-/** One step, then the reset that carries out a switch. False where a cut stopped it. */
-async function perform(world: World, step: Step): Promise<boolean> {
-  try {
-    await step(world, await openIsdR(world.card));
-    await world.reopen();
-    return true;
-  } catch (error) {
-    if (!isPowerLoss(error)) throw error;
-    world.files.powerOn();
-    await world.reopen();
-    return false;
-  }
-}
-
-describe('a cut anywhere in a life leaves what a card without cuts shows before or after the step', () => {
-  const TEARS = [{ keep: 0 }, { keep: 20, zeros: 1000 }, { keep: 1_000_000 }] as const;
-  for (const seed of [1, 2, 3]) {
-    test(`seed ${seed}`, async () => {
-      const random = createSeededRandom(seed);
-      const pick = <T>(list: readonly T[]): T =>
-        list[bytesUint(random.bytes(3)) % list.length] ?? assert.fail();
-      const profiles = [
-        {
-          upp: samplePackage(P),
-          metadata: sampleMetadata(P, { profileClass: 'provisioning' }),
-          enabled: true,
-        },
-        { upp: samplePackage(T), metadata: sampleMetadata(T, { profileClass: 'test' }), enabled: false },
-      ];
-      const [torn, twin] = [await createWorld({ pki, profiles }), await createWorld({ pki, profiles })];
-      let cuts = 0;
-      for (let number = 0; number < 25; number++) {
-        const step = pick(STEPS);
-        const before = await shown(twin);
-        assert.ok(await perform(twin, step));
-        const after = await shown(twin);
-        torn.files.cutAt(pick([1, 1, 2, 3]), pick(TEARS));
-        const whole = await perform(torn, step);
-        torn.files.powerOn();
-        if (!whole) cuts++;
-        const found = await shown(torn);
-        assert.ok(
-          found === after || (!whole && found === before),
-          `step ${number}: ${found}, after ${after}`,
-        );
-        if (found !== after) assert.ok(await perform(torn, step), 'a second time');
-        assert.equal(await shown(torn), after);
-      }
-      assert.ok(cuts >= 5, `${cuts} cuts`);
-      await torn.card.close();
-      await twin.card.close();
-    });
-  }
 });
