@@ -1,7 +1,7 @@
 // A bound profile package as it comes: sizes of its segments, faults in each of its commands, interruption and cancelling at each piece.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex, uintBytes } from '../base/bytes.ts';
 import { encodeTlv, readTlv } from '../codec/ber-tlv.ts';
 import { bppSegments } from '../codec/rsp/bpp.ts';
 import { GetEuiccChallengeRequest } from '../codec/rsp/euicc-info.ts';
@@ -227,6 +227,48 @@ describe("the profile interpreter's answer to a package that it does not take", 
       assert.ok(profileInstallationAborted);
     });
   }
+});
+
+test('result and notification are made of the octets that SGP.22 2.5.6 and 3.5 describe', async () => {
+  const world = await createWorld();
+  const isdR = await openIsdR(world.card);
+  const pir = await install(world, isdR);
+  const profileIdentifier = { is: 'iccid', value: ICCID_A } as const;
+  await isdR.es10(EnableProfileRequest.encode({ profileIdentifier, refreshFlag: false }));
+  const answer = RetrieveNotificationsListResponse.decode(
+    await isdR.es10(
+      RetrieveNotificationsListRequest.encode({ searchCriteria: { is: 'seqNumber', value: 3 } }),
+    ),
+  );
+  assert.ok(answer.is === 'notificationList');
+  const [enabled = assert.fail()] = answer.value;
+  const SIGNATURE = '5F3740';
+  /** Everything before the signature, and behind it. */
+  const parts = (whole: Uint8Array): readonly [string, string] => {
+    const hex = toHex(whole);
+    const at = hex.indexOf(SIGNATURE) + SIGNATURE.length;
+    return [hex.slice(0, at), hex.slice(at + 128)];
+  };
+  const ADDRESS = toHex(new TextEncoder().encode('smdp.example.com'));
+  const ICCID = '988812010000000010F9';
+  assert.deepEqual(parts(pir), [
+    [
+      'BF3781A6BF2760',
+      `8010${'A1'.repeat(16)}`,
+      `BF2F25800101810207800C10${ADDRESS}5A0A${ICCID}`,
+      '060388370A',
+      'A21FA01D4F10A0000005591010FFFFFFFF890000110004093007A0053003800100',
+      SIGNATURE,
+    ].join(''),
+    '',
+  ]);
+  const { euicc, eum } = world.pki;
+  const certificates = toHex(euicc.certificate) + toHex(eum.certificate);
+  const octets = 40 + 67 + certificates.length / 2;
+  assert.deepEqual(parts(enabled), [
+    `3082${toHex(uintBytes(octets, 2))}BF2F25800103810206400C10${ADDRESS}5A0A${ICCID}${SIGNATURE}`,
+    certificates,
+  ]);
 });
 
 test('a card with more memory holds a larger profile, and shows it when it is enabled', async () => {
