@@ -10,6 +10,7 @@ import {
   decodeResponseApdu,
   encodeCommandApdu,
   encodeResponseApdu,
+  isSecured,
   isSuccess,
   SW,
   swText,
@@ -190,4 +191,11 @@ describe('the class octet', () => {
   test('takes no channel that cannot be', () => {
     for (const channel of [-1, 20, 1.5, Number.NaN]) assert.throws(() => withChannel(0, channel), invalid);
   });
+});
+
+test('secure messaging is told by other bits on channels 4 to 19', () => {
+  for (let channel = 0; channel < 20; channel++) {
+    assert.equal(isSecured(withChannel(0x80, channel)), false, `channel ${channel}`);
+    assert.equal(isSecured(withChannel(0x84, channel)), true, `channel ${channel}, secured`);
+  }
 });

@@ -101,6 +101,11 @@ export function withChannel(cla: number, channel: number): number {
   return (further ? cla & 0xf0 : (cla & 0x90) | 0x40 | ((cla & 0x0c) === 0 ? 0 : 0x20)) | (channel - 4);
 }
 
+/** Whether the class says secure messaging, in the form for channels 0 to 3 or in the one for 4 to 19. */
+export function isSecured(cla: number): boolean {
+  return (cla & 0x40) === 0 ? (cla & 0x0c) !== 0 : (cla & 0x20) !== 0;
+}
+
 export function swText(sw: number): string {
   return sw.toString(16).toUpperCase().padStart(4, '0');
 }

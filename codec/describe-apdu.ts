@@ -1,7 +1,7 @@
 // Command and response APDUs in words: class, instruction, what the data is for, and the meaning of status words.
 import { toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
-import { channelOf, type CommandApdu, decodeCommandApdu, SW, swText } from './apdu.ts';
+import { channelOf, type CommandApdu, decodeCommandApdu, isSecured, SW, swText } from './apdu.ts';
 import { describeTlvs, placeTlvs } from './describe-table.ts';
 import { STATUS_WORDS } from './describe-names.ts';
 import { type DescribedNode, hexNode, leaf } from './describe-node.ts';
@@ -76,7 +76,7 @@ export function describeCommand(
   const name = isClass(cla) ? INSTRUCTIONS[ins] : undefined;
   const extended = bytes.length > 5 && bytes[4] === 0;
   const dataAt = at + (extended ? 7 : 5);
-  const secure = (cla & 0x40) === 0 ? (cla & 0x0c) !== 0 : (cla & 0x20) !== 0;
+  const secure = isSecured(cla);
   const channel = `${toHex(bytes.subarray(0, 1))} channel ${channelOf(cla)}${secure ? ', secure messaging' : ''}`;
   const head: DescribedNode = {
     at,

@@ -1,7 +1,7 @@
 // AuthenticateServer, PrepareDownload and CancelSession: success on both curves, and every error code for its fault.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { concat, fromHex, toHex } from '../base/bytes.ts';
+import { concat, equalBytes, fromHex, toHex } from '../base/bytes.ts';
 import { AuthenticateServerResponse, EuiccSigned1 } from '../codec/rsp/authenticate-server.ts';
 import { GetEuiccChallengeRequest, GetEuiccChallengeResponse } from '../codec/rsp/euicc-info.ts';
 import {
@@ -240,6 +240,30 @@ describe('PrepareDownload', () => {
     const other = (await prepare(world, { bppEuiccOtpk: unknown })).euiccSigned2?.euiccOtpk;
     assert.notDeepEqual(other, unknown);
     assert.notDeepEqual(other, first);
+  });
+
+  test('keeps the one-time keys of four downloads, each for its own server', async () => {
+    const world = await createWorld();
+    const keys: Uint8Array[] = [];
+    for (let i = 0; i < 5; i++) keys.push((await prepare(world)).euiccSigned2?.euiccOtpk ?? assert.fail());
+    const again = async (bppEuiccOtpk: Uint8Array = assert.fail()): Promise<boolean> => {
+      const { euiccSigned2 } = await prepare(world, { bppEuiccOtpk });
+      return equalBytes(euiccSigned2?.euiccOtpk ?? concat(), bppEuiccOtpk);
+    };
+    assert.equal(await again(keys[4]), true);
+    assert.equal(await again(keys[1]), true);
+    assert.equal(await again(keys[0]), false, 'the oldest one is gone');
+    const { pki } = world;
+    const registeredId = '2.999.11';
+    const isdR = await openIsdR(world.card);
+    const auth = pki.dpAuth({ registeredId });
+    const { request, transactionId } = authenticateServerRequest(pki, await challenge(isdR), { auth });
+    const { euiccSignature1 } = authenticated(await isdR.es10(request));
+    const stranger = { isdR, session: { transactionId, euiccSignature1 } };
+    const asked = { bppEuiccOtpk: keys[4] ?? assert.fail(), pb: pki.dpPb({ registeredId }) };
+    const other = await prepare(world, asked, stranger);
+    assert.equal(other.code, 'ok');
+    assert.notDeepEqual(other.euiccSigned2?.euiccOtpk, keys[4], 'a key of another server');
   });
 
   test('the session belongs to the card: it outlives its channel, and not the power', async () => {

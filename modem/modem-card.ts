@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { createLock } from '../base/lock.ts';
 import type { Log } from '../base/log.ts';
 import { concat, toHex } from '../base/bytes.ts';
-import { type ResponseApdu, swText } from '../codec/apdu.ts';
+import { isSecured, type ResponseApdu, swText } from '../codec/apdu.ts';
 import type { Card, CardChannel, TransmitOptions } from '../codec/card.ts';
 import { exchangeApdu } from './apdu-exchange.ts';
 import type { AtSession, DeadlineClass } from './at-session.ts';
@@ -181,7 +181,7 @@ function createChainWatch(): {
   return {
     see(command) {
       const [cla = 0, ins, p1 = 0, p2, , tag = 0, tag2] = command;
-      const secured = (cla & 0x0c) !== 0;
+      const secured = isSecured(cla);
       if (ins !== INS.storeData || secured) {
         deadline = secured && ins === INS.storeData ? 'install' : 'card';
         es10Request = false;

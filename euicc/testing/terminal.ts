@@ -27,7 +27,7 @@ export async function exchange(slot: CardSlot, command: CommandApdu): Promise<Re
   while (response.sw >> 8 === 0x61) {
     const le = response.sw & 0xff;
     const next = {
-      cla: command.cla & ~0x0c,
+      cla: (command.cla & 0x40) === 0 ? command.cla & ~0x0c : command.cla & ~0x20,
       ins: 0xc0,
       p1: 0,
       p2: 0,

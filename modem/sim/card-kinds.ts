@@ -1,6 +1,6 @@
 // Cards that are not as SGP.22 has them, and a modem's own LPA: what stands between a card and the modem's contacts.
 import { concat, equalBytes, fromHex } from '../../base/bytes.ts';
-import { encodeCommandApdu, type ResponseApdu, SW } from '../../codec/apdu.ts';
+import { encodeCommandApdu, isSecured, type ResponseApdu, SW } from '../../codec/apdu.ts';
 import { AID_ISD_R, encodeAid } from '../../codec/ids.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
 import type { CardReader } from './card-reader.ts';
@@ -27,7 +27,7 @@ export function cardKind(quirks: SimQuirks): (apdu: Uint8Array) => Uint8Array | 
       if (equalBytes(data, name)) return concat(apdu.subarray(0, 5), ISD_R, apdu.subarray(5 + length));
       if (equalBytes(data, ISD_R)) return { data: new Uint8Array(0), sw: SW.fileNotFound };
     }
-    const plain = ins === INS.storeData && (cla & 0x0c) === 0;
+    const plain = ins === INS.storeData && !isSecured(cla);
     if (plain && quirks.cardKind === 'sgp02') return { data: new Uint8Array(0), sw: SW.conditionsOfUse };
     if (plain && quirks.enableBy === 'aid' && p2 === 0 && enablesByIccid(data)) {
       return { data: NOT_FOUND, sw: SW.ok };
