@@ -129,6 +129,7 @@ describe('a bound profile package comes to', () => {
     ['configureISDP: incorrectInputValues', { bind: { configureIsdp: bytes('BF240AB8') } }],
     ['storeMetadata: incorrectInputValues', { bind: { metadata: bytes('BF2600') } }],
     ['storeMetadata2: incorrectInputValues', { bind: { metadata: withIcon(1025) } }],
+    ['storeMetadata: incorrectInputValues', { bind: { metadata: withIcon(70_000) } }],
     [
       'storeMetadata2: installFailedDueToIccidAlreadyExistsOnEuicc',
       { bind: { metadata: withIcon(1024, PROVISIONING_ICCID) } },

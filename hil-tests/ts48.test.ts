@@ -27,6 +27,9 @@ import { finalResultOf } from './rsp-card.ts';
 const TS48 = '../shared/testdata/ts48';
 const packages = existsSync(TS48) ? readdirSync(TS48).filter((name) => name.endsWith('.der')) : [];
 const ADM1 = 0x0a;
+const USIM = 'A0000000871002FF49FF0589';
+const CSIM = 'A0000003431002F310FFFF89020000FF';
+const ISIM = 'A0000000871004FF49FF0589';
 
 /** A card with the package installed through a whole session, enabled and reset. */
 async function cardWith(upp: Uint8Array, protection: NonNullable<Binding['protection']>) {
@@ -124,6 +127,7 @@ for (const name of packages) {
       const { card, files } = await cardWith(upp, protection);
       const verified = await command(card, `002000${toHex(uintBytes(ADM1, 1))}`, pinOfPackage(upp, ADM1));
       assert.equal(verified.sw, 0x9000, 'VERIFY ADM1');
+      assert.deepEqual(new Set(files.map(({ adf }) => adf)), new Set([undefined, USIM, CSIM, ISIM]));
       const unreadable: string[] = [];
       let octets = 0;
       for (const file of files) {

@@ -91,6 +91,9 @@ const COMMAND_OF: Readonly<Record<Exclude<BppPart['is'], 'end'>, CommandId>> = {
   sequenceOf86: 'loadProfileElements',
 };
 
+/** Far more than an icon and addresses take. A server could keep the card busy for ever with segments of more. */
+const MAX_METADATA = 65_536;
+
 class InstallationFault extends Error {
   readonly fault: Fault;
   constructor(command: CommandId, reason: ErrorReason, simaResponse?: Uint8Array) {
@@ -129,6 +132,7 @@ export function createBppLoader(options: {
   const storeMetadata = (piece: Uint8Array): void => {
     metadataOctets = concat(metadataOctets, piece);
     const { valueAt, length } = readTlvHeader(metadataOctets);
+    if (valueAt + length > MAX_METADATA) throw new InstallationFault(metadataCommand, 'incorrectInputValues');
     if (metadataOctets.length < valueAt + length) return;
     const read = StoreMetadataRequest.decode(metadataOctets);
     if (host.iccidExists(read.iccid)) {
