@@ -88,6 +88,7 @@ describe('the main job', () => {
     assert.deepEqual(report.problems, []);
     assert.equal(report.ok, true);
     assert.deepEqual(notificationsOf(report).toSorted(), ALL_NOTIFICATIONS.toSorted());
+    assert.equal(report.profilesBuilt, 2, 'a download that begins anew builds nothing anew');
     assert.ok(killedAt.size >= 12, [...killedAt].join('; '));
   });
 });
