@@ -189,13 +189,14 @@ function execute(
   command: CommandApdu,
 ): Reply | Promise<Reply> {
   const instruction = INSTRUCTIONS.get(command.ins);
-  if (channel.applet !== undefined && instruction?.always !== true) {
+  const always = typeof instruction?.always === 'function' ? instruction.always(command) : instruction?.always;
+  if (channel.applet !== undefined && always !== true) {
     return channel.applet.process(channel.number, command);
   }
   if (instruction === undefined) return status(SW.insNotSupported);
   if (!instruction.classes.includes(klass.is)) return status(SW.claNotSupported);
   if (instruction.basicOnly === true && channel.number !== 0) return status(SW.claNotSupported);
-  if (command.cla === SIM_CLASS && instruction.always !== true) return status(SW.claNotSupported);
+  if (command.cla === SIM_CLASS && always !== true) return status(SW.claNotSupported);
   if (klass.secure) return status(SW.secureMessagingNotSupported);
   return instruction.run(card, channel, command);
 }

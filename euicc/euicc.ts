@@ -9,6 +9,7 @@ import type { Ec } from '../crypto/ec.ts';
 import { parseCertificate } from '../crypto/x509.ts';
 import { BARE_PROFILE, type ProfileFiles } from './bare-profile.ts';
 import { ATR, type CardOs, createCardOs, type TransmissionOptions } from './card-os.ts';
+import { createIsdPs } from './domain/isd-p.ts';
 import { createEcasd } from './ecasd.ts';
 import { storedCrls } from './es10/configuration.ts';
 import { findOtKey, keepOtKey } from './es10/download.ts';
@@ -121,11 +122,15 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
   const present = (): PresentedProfile => presented(state, log, profiles.enabled?.number);
   const profile = present();
   const isdR = createIsdR(es10);
+  const ecasd = createEcasd(record);
+  const isdPs = createIsdPs(profiles);
   const card: Card = {
     state,
     profile,
     present,
-    applets: [isdR, createEcasd()],
+    get applets() {
+      return [isdR, ecasd, ...isdPs()];
+    },
     channels: new Map([[0, createChannel(0, profile.files)]]),
     cat,
     envelopes: new Map([[TAG_SMS_PP_DOWNLOAD, createSmsPpDownload(isdR, log)]]),

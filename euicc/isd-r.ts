@@ -1,5 +1,5 @@
 // The ISD-R as an applet: SELECT, SCP03, STORE DATA to the ES10 functions (SGP.22 5.7.1, 5.7.2; GlobalPlatform 11).
-import { EMPTY, fromHex, uintBytes } from '../base/bytes.ts';
+import { fromHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { type CommandApdu, SW } from '../codec/apdu.ts';
 import { encodeTlv, readTlvHeader, tagText } from '../codec/ber-tlv.ts';
@@ -8,6 +8,7 @@ import { EuiccInfo2 } from '../codec/rsp/euicc-info.ts';
 import { version } from '../codec/rsp/types.ts';
 import { flags } from '../codec/tlv-names.ts';
 import { createStoreDataReassembler, type StoreDataReassembler } from '../codec/store-data.ts';
+import { manage } from './domain/management.ts';
 import { CONFIGURATION_FUNCTIONS } from './es10/configuration.ts';
 import { createLoader, DOWNLOAD_FUNCTIONS } from './es10/download.ts';
 import { INFO_FUNCTIONS } from './es10/euicc-info.ts';
@@ -18,7 +19,6 @@ import { PROFILE_STATE_FUNCTIONS } from './es10/profile-state.ts';
 import { IOT_FUNCTIONS } from './iot/functions.ts';
 import type { Applet } from './os/card.ts';
 import { ok, type Reply, status } from './os/reply.ts';
-import { keysetCells } from './records.ts';
 import type { BppLoader } from './rsp/bound-profile-package.ts';
 import {
   createSecureChannel,
@@ -40,7 +40,6 @@ const FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
 );
 
 const INS_STORE_DATA = 0xe2;
-const INS_GET_DATA = 0xca;
 const TAG_BOUND_PROFILE_PACKAGE = 0xbf36;
 /** Begins a new RSP session: an installation that has not ended is interrupted by it. */
 const TAG_GET_CHALLENGE = 0xbf2e;
@@ -49,17 +48,14 @@ const TAG_CANCEL_SESSION = 0xbf41;
 /** First octet of the tags of all ES10 functions; the pieces of a bound profile package begin otherwise. */
 const FUNCTION_TAG = 0xbf;
 const SECURE = 0x04;
-const KEY_TYPE_AES = 0x88;
-const KEY_INFORMATION = 0x00e0;
-const SEQUENCE_COUNTER = 0x00c1;
 
 /** What one logical channel holds; the RSP session itself belongs to the card. */
 type Session = { readonly blocks: StoreDataReassembler; readonly secure: SecureChannel };
 
 /** The ISD-R, which takes its commands over the air too. */
 export type IsdR = Applet & {
-  /** A session beside those on the channels, for commands that another secure channel has opened. */
-  remoteCommands(): { process(command: CommandApdu): Promise<Reply> };
+  /** A session beside those on the channels, for commands that a packet under this keyset brings. */
+  remoteCommands(keyVersion: number): { process(command: CommandApdu): Promise<Reply> };
 };
 
 export function createIsdR(es10: Es10): IsdR {
@@ -122,16 +118,15 @@ export function createIsdR(es10: Es10): IsdR {
     }
   };
 
-  const plain = async (session: Session, command: CommandApdu, secure: boolean): Promise<Reply> => {
-    if (command.ins !== INS_STORE_DATA) session.blocks.reset();
-    switch (command.ins) {
-      case INS_STORE_DATA:
-        return storeData(session, command, secure);
-      case INS_GET_DATA:
-        return getData(es10, command);
-      default:
-        return status(SW.insNotSupported);
-    }
+  /** A command in the clear; `protectedBy` is the version of the keyset that protected it, if one did. */
+  const plain = async (
+    session: Session,
+    command: CommandApdu,
+    protectedBy: number | undefined,
+  ): Promise<Reply> => {
+    if (command.ins === INS_STORE_DATA) return storeData(session, command, protectedBy !== undefined);
+    session.blocks.reset();
+    return manage(es10, command, protectedBy) ?? status(SW.insNotSupported);
   };
 
   return {
@@ -141,11 +136,11 @@ export function createIsdR(es10: Es10): IsdR {
       return fciOf(es10, aid);
     },
     deselect: (channel) => void sessions.delete(channel),
-    remoteCommands() {
+    remoteCommands(keyVersion) {
       const session = newSession();
       return {
         process: async (command) =>
-          (command.cla & 0x80) === 0 ? status(SW.claNotSupported) : plain(session, command, true),
+          (command.cla & 0x80) === 0 ? status(SW.claNotSupported) : plain(session, command, keyVersion),
       };
     },
     async process(channel, command) {
@@ -156,7 +151,7 @@ export function createIsdR(es10: Es10): IsdR {
       if (command.ins === INS_INITIALIZE_UPDATE) return secure.initializeUpdate(command);
       if (command.ins === INS_EXTERNAL_AUTHENTICATE) return secure.externalAuthenticate(command);
       if (!isSecure(command.cla)) {
-        return secure.isOpen ? status(SW.securityStatus) : plain(session, command, false);
+        return secure.isOpen ? status(SW.securityStatus) : plain(session, command, undefined);
       }
       if (!secure.isOpen) return status(SW.securityStatus);
       const unwrapped = secure.unwrap(command);
@@ -164,7 +159,7 @@ export function createIsdR(es10: Es10): IsdR {
         session.blocks.reset();
         return status(SW.securityStatus);
       }
-      return secure.wrap(await plain(session, unwrapped, true));
+      return secure.wrap(await plain(session, unwrapped, secure.keyVersion));
     },
   };
 }
@@ -197,32 +192,5 @@ function fciOf({ record, profiles }: Es10, aid: Uint8Array): Uint8Array {
       0xe1,
       encodeTlv(0x80, euiccConfiguration.encode(profiles.enabled === undefined ? [] : ['enabledProfile'])),
     ),
-  );
-}
-
-/** GET DATA: the keys there are, without their values, and the sequence counter (GlobalPlatform 11.3). */
-function getData({ state }: Es10, { p1, p2, data }: CommandApdu): Reply {
-  if (data.length > 0) return status(SW.wrongLength);
-  const versions = state.ids(keysetCells.prefix).map(Number);
-  const [first] = versions;
-  const keyset = first === undefined ? undefined : state.read(keysetCells(first));
-  switch (p1 * 256 + p2) {
-    case KEY_INFORMATION:
-      return ok(
-        encodeTlv(0xe0, ...versions.flatMap((kvn) => keyInformation(kvn, state.read(keysetCells(kvn))?.enc))),
-      );
-    case SEQUENCE_COUNTER:
-      return keyset === undefined
-        ? status(SW.referencedDataNotFound)
-        : ok(encodeTlv(0xc1, uintBytes(keyset.sequenceCounter, 3)));
-    default:
-      return status(SW.referencedDataNotFound);
-  }
-}
-
-/** Identifier, version, type and length of each of the three keys. */
-function keyInformation(keyVersion: number, enc: Uint8Array = EMPTY): readonly Uint8Array[] {
-  return [1, 2, 3].map((identifier) =>
-    encodeTlv(0xc0, Uint8Array.of(identifier, keyVersion, KEY_TYPE_AES, enc.length)),
   );
 }

@@ -4,6 +4,7 @@ import { Secret } from '../base/log.ts';
 import { type CommandApdu, SW } from '../codec/apdu.ts';
 import { createScp03Card, type Scp03Card } from '../crypto/scp03-card.ts';
 import { ok, type Reply, status } from './os/reply.ts';
+import { keyVersions } from './domain/keysets.ts';
 import { type Keyset, keysetCells } from './records.ts';
 import type { State } from './state.ts';
 
@@ -14,6 +15,8 @@ const MAX_SEQUENCE = 0xffffff;
 export type SecureChannel = {
   /** Whether commands must come wrapped, by C-MAC at least. */
   readonly isOpen: boolean;
+  /** Version of the keyset of the session. */
+  readonly keyVersion: number;
   initializeUpdate(command: CommandApdu): Reply;
   externalAuthenticate(command: CommandApdu): Reply;
   /** The plain command, or undefined where its protection is wrong; the session is over then. */
@@ -28,11 +31,9 @@ export function createSecureChannel(options: {
   const { state, aid } = options;
   let session: Scp03Card | undefined;
   let keyVersion = 0;
+  let opensWith: Keyset | undefined;
   const keysetOf = (version: number): { readonly version: number; readonly keyset: Keyset } | undefined => {
-    const versions = state
-      .ids(keysetCells.prefix)
-      .map(Number)
-      .toSorted((a, b) => a - b);
+    const versions = keyVersions(state);
     const found = version === 0 ? versions[0] : versions.find((each) => each === version);
     const keyset = found === undefined ? undefined : state.read(keysetCells(found));
     return found === undefined || keyset === undefined ? undefined : { version: found, keyset };
@@ -41,6 +42,9 @@ export function createSecureChannel(options: {
     get isOpen() {
       return session?.level !== undefined;
     },
+    get keyVersion() {
+      return keyVersion;
+    },
     initializeUpdate({ p1, p2, data }) {
       session = undefined;
       if (p2 !== 0) return status(SW.incorrectP1P2);
@@ -48,8 +52,9 @@ export function createSecureChannel(options: {
       const found = keysetOf(p1);
       if (found === undefined) return status(SW.referencedDataNotFound);
       const { sequenceCounter, enc, mac } = found.keyset;
-      if (sequenceCounter > MAX_SEQUENCE) return status(SW.conditionsOfUse);
+      if (sequenceCounter === MAX_SEQUENCE) return status(SW.conditionsOfUse);
       keyVersion = found.version;
+      opensWith = found.keyset;
       session = createScp03Card({
         keys: { enc: new Secret(enc), mac: new Secret(mac) },
         keyVersion,
@@ -65,10 +70,13 @@ export function createSecureChannel(options: {
         session = undefined;
         return status(result.sw);
       }
+      // Another channel may have used up the counter, or changed the keys: what was recorded once must not open two sessions.
       const keyset = state.read(keysetCells(keyVersion));
-      if (keyset !== undefined) {
-        state.write(keysetCells(keyVersion), { ...keyset, sequenceCounter: keyset.sequenceCounter + 1 });
+      if (keyset === undefined || keyset !== opensWith) {
+        session = undefined;
+        return status(SW.conditionsOfUse);
       }
+      state.write(keysetCells(keyVersion), { ...keyset, sequenceCounter: keyset.sequenceCounter + 1 });
       return ok();
     },
     unwrap(command) {

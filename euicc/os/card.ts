@@ -83,8 +83,8 @@ export type InstructionClass = 'interindustry' | 'proprietary';
 export type Instruction = {
   readonly ins: number;
   readonly classes: readonly InstructionClass[];
-  /** Still the card OS's when an applet is selected on the channel. */
-  readonly always?: true;
+  /** Still the card OS's when an applet is selected on the channel; where only some are, those that this says. */
+  readonly always?: true | ((command: CommandApdu) => boolean);
   /** Its class names no channel: the toolkit talks on the basic one only (ETSI TS 102 221, 10.1.2). */
   readonly basicOnly?: true;
   readonly run: (card: Card, channel: Channel, command: CommandApdu) => Reply | Promise<Reply>;

@@ -192,6 +192,7 @@ function terminate(card: Card, channel: Channel, selected: Application | undefin
   return ok();
 }
 
+const LOWEST_GET_STATUS = 0x10;
 const STATUS_FCP = 0x00;
 const STATUS_DF_NAME = 0x01;
 const STATUS_NOTHING = 0x0c;
@@ -221,5 +222,6 @@ function nameOf(channel: Channel): Uint8Array {
 
 export const SELECT_INSTRUCTIONS: readonly Instruction[] = [
   { ins: 0xa4, classes: INTERINDUSTRY, always: true, run: select },
-  { ins: 0xf2, classes: PROPRIETARY, always: true, run: cardStatus },
+  // The same instruction with a higher P1 is GET STATUS of a security domain (GlobalPlatform 11.4).
+  { ins: 0xf2, classes: PROPRIETARY, always: ({ p1 }) => p1 < LOWEST_GET_STATUS, run: cardStatus },
 ];

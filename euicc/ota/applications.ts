@@ -22,8 +22,8 @@ export type RemoteApplication = {
   readonly minimumSecurityLevel: number;
   /** The keyset of a version from 1 to 15. */
   keyset(version: number): OtaKeyset | undefined;
-  /** A new session of its commands. */
-  commands(): RemoteCommands;
+  /** A new session of its commands, under the keys of this version; 0 for none. */
+  commands(version: number): RemoteCommands;
 };
 
 const TAR_ISD_R = fromHex('000001');
@@ -45,7 +45,7 @@ export function applicationAt(tar: Uint8Array, card: Card, isdR: IsdR): RemoteAp
     return {
       minimumSecurityLevel: ISD_R_SECURITY_LEVEL,
       keyset: (version) => isdRKeyset(state, version),
-      commands: () => isdR.remoteCommands(),
+      commands: (version) => isdR.remoteCommands(version),
     };
   }
   const { content, number } = card.profile;

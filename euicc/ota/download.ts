@@ -44,8 +44,13 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
   const kept = new Map<string, Kept>();
   let reference = 0;
 
-  const sessionsOf = (card: Card, tar: string, application: RemoteApplication): Sessions => ({
-    begin: () => createRemoteSession(card.state, application.commands()),
+  const sessionsOf = (
+    card: Card,
+    tar: string,
+    application: RemoteApplication,
+    version: number,
+  ): Sessions => ({
+    begin: () => createRemoteSession(card.state, application.commands(version)),
     resume() {
       const previous = kept.get(tar);
       kept.delete(tar);
@@ -121,7 +126,8 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
   ): Promise<Uint8Array> => {
     const inReport = MAX_USER_DATA - RESPONSE_OCTETS;
     const room = parts.spi.por !== 'always' || card.cat.canSend(MOST_MESSAGES) ? MAX_RESPONSE : inReport;
-    return runRemoteCommands(judged.data, sessionsOf(card, toHex(parts.tar), application), room);
+    const sessions = sessionsOf(card, toHex(parts.tar), application, judged.version);
+    return runRemoteCommands(judged.data, sessions, room);
   };
 
   return async (card, envelope) => {

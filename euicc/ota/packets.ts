@@ -20,6 +20,8 @@ export type Judged =
   | {
       readonly ok: true;
       readonly data: Uint8Array;
+      /** Of the keyset, 0 where there was none. */
+      readonly version: number;
       readonly counter: number;
       readonly protection: Protection;
       /** The counter to store before anything is executed. */
@@ -58,10 +60,11 @@ export function judgePacket(
   if (!opened.ok) return refused(opened.status);
   if (!isAnswerable(parts, keyset.keys)) return refused(POR_STATUS.unidentifiedSecurityError);
   const { counter, data } = opened.command;
+  const { version } = keyset;
   const protection = { spi, keys: keyset.keys };
   if (keyset.counter === undefined) {
     if (isCounted(spi)) return refused(POR_STATUS.unidentifiedSecurityError);
-    return { ok: true, data, counter, protection };
+    return { ok: true, data, version, counter, protection };
   }
   const last = state.read(keyset.counter);
   const judged = checkCounter(spi.counter, counter, last);
@@ -69,6 +72,7 @@ export function judgePacket(
   return {
     ok: true,
     data,
+    version,
     counter,
     protection,
     ...(judged.last === last ? {} : { advance: { cell: keyset.counter, to: judged.last } }),
@@ -86,15 +90,16 @@ function isCounted({ counter }: Spi): boolean {
 function keysetOf(
   { spi, kic, kid }: CommandPacket,
   application: RemoteApplication,
-): (Partial<Pick<OtaKeyset, 'counter'>> & Pick<OtaKeyset, 'keys'>) | undefined {
+): (Partial<Pick<OtaKeyset, 'counter'>> & Pick<OtaKeyset, 'keys'> & { readonly version: number }) | undefined {
   const answers = spi.por !== 'none';
   const named = new Set<number>();
   if (spi.ciphering || (answers && spi.porCiphering)) named.add(kic >> 4);
   if (spi.integrity === 'cc' || (answers && spi.porIntegrity === 'cc')) named.add(kid >> 4);
   if (named.size === 0 && isCounted(spi)) named.add(kid >> 4);
-  if (named.size === 0) return { keys: {} };
+  if (named.size === 0) return { keys: {}, version: 0 };
   const [version = 0] = named;
-  return named.size === 1 ? application.keyset(version) : undefined;
+  const keyset = named.size === 1 ? application.keyset(version) : undefined;
+  return keyset === undefined ? undefined : { ...keyset, version };
 }
 
 /**
