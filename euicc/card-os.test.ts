@@ -213,8 +213,9 @@ describe('selection', () => {
     assert.ok((await raw(card, '00A4040005A00000055900')).startsWith(isdR.slice(0, 2)));
     assert.ok((await raw(card, '00A4040005A00000055900')).includes('8900000100'));
     assert.ok((await raw(card, '00A4040205A00000055900')).includes('8900000200'));
+    assert.ok((await raw(card, '00A4040205A00000055900')).includes('8900001000'));
     assert.equal(await raw(card, '00A4040205A00000055900'), '6A82');
-    assert.ok((await raw(card, '00A4040305A00000055900')).includes('8900000100'));
+    assert.ok((await raw(card, '00A4040305A00000055900')).includes('8900000200'));
     await transcript(
       card,
       [`00A4044C0C${USIM_AID}`, '6A82'],

@@ -189,7 +189,8 @@ function execute(
   command: CommandApdu,
 ): Reply | Promise<Reply> {
   const instruction = INSTRUCTIONS.get(command.ins);
-  const always = typeof instruction?.always === 'function' ? instruction.always(command) : instruction?.always;
+  const always =
+    typeof instruction?.always === 'function' ? instruction.always(command) : instruction?.always;
   if (channel.applet !== undefined && always !== true) {
     return channel.applet.process(channel.number, command);
   }

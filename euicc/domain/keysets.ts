@@ -45,7 +45,7 @@ export function keyVersions(state: State): readonly number[] {
 /** Key information template (E0): identifier, version, type and length of each key, no values. */
 export function keyInformation(state: State): Uint8Array {
   const entries = keyVersions(state).flatMap((version) => {
-    const { length = 0 } = state.read(keysetCells(version))?.enc ?? [];
+    const length = state.read(keysetCells(version))?.enc.length ?? 0;
     return KEY_NAMES.map((_, index) =>
       encodeTlv(0xc0, Uint8Array.of(index + 1, version, KEY_TYPE_AES, length)),
     );

@@ -170,7 +170,6 @@ test('what belongs to a channel, and another secure channel, is not for a script
     ['80500100 08 0102030405060708 00', '6D00'],
     ['84820300 10 0102030405060708090A0B0C0D0E0F10', '6E00'],
     ['00A40400 00', '6E00'],
-    ['80F28002 02 4F00 00', '6D00'],
     ['80CA00C100', undefined],
   ] as const) {
     const { data } = await sendRemote(card, ISD_R, ++counter, script(apdu));

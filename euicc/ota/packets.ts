@@ -90,7 +90,9 @@ function isCounted({ counter }: Spi): boolean {
 function keysetOf(
   { spi, kic, kid }: CommandPacket,
   application: RemoteApplication,
-): (Partial<Pick<OtaKeyset, 'counter'>> & Pick<OtaKeyset, 'keys'> & { readonly version: number }) | undefined {
+):
+  | (Partial<Pick<OtaKeyset, 'counter'>> & Pick<OtaKeyset, 'keys'> & { readonly version: number })
+  | undefined {
   const answers = spi.por !== 'none';
   const named = new Set<number>();
   if (spi.ciphering || (answers && spi.porCiphering)) named.add(kic >> 4);

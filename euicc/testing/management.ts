@@ -46,11 +46,7 @@ export async function openManagement(
 }
 
 /** PUT KEY of all three keys under `dek`. */
-export function putKeyset(
-  next: Keyset,
-  dek: Secret<Uint8Array>,
-  change: Partial<PutKey> = {},
-): CommandApdu {
+export function putKeyset(next: Keyset, dek: Secret<Uint8Array>, change: Partial<PutKey> = {}): CommandApdu {
   const keys = [next.enc, next.mac, next.dek].map((key) => ({
     type: KEY_TYPE_AES,
     length: key.reveal().length,
