@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { Secret } from '../../base/log.ts';
+import type { Secret } from '../../base/log.ts';
 import type { CommandApdu, ResponseApdu } from '../../codec/apdu.ts';
 import { deleteKeyCommand, type PutKeyField } from '../../codec/put-key.ts';
 import { encodeCommandApdu } from '../../codec/apdu.ts';
