@@ -53,7 +53,8 @@ export async function registerEis(context: SmSrContext, registration: EisRegistr
         updatedAt: at,
       })
       .execute();
-    await insertKeys(context, tx, eid, isdRKeys, registration.sequenceCounter ?? FIRST_SEQUENCE_COUNTER);
+    const { sequenceCounter = FIRST_SEQUENCE_COUNTER } = registration;
+    await insertKeys(context, tx, eid, isdRKeys, { sequenceCounter, state: 'active' });
     for (const profile of registration.profiles) await putProfile(context, tx, eid, profile, source);
     await stateFact(context, tx, eid, 'certificates', source);
     await stateFact(context, tx, eid, 'isdRKeys', source);
@@ -61,12 +62,13 @@ export async function registerEis(context: SmSrContext, registration: EisRegistr
   });
 }
 
-async function insertKeys(
+/** A keyset that is new in the EIS. */
+export async function insertKeys(
   context: SmSrContext,
   tx: Tx,
   eid: Eid,
   keys: EisRegistration['isdRKeys'],
-  sequenceCounter: number,
+  of: Pick<EisKeyTable, 'sequenceCounter' | 'state'>,
 ): Promise<void> {
   const { name: owner, sealKeys, random, clock } = context;
   const { kvn, enc, mac, dek } = keys;
@@ -74,7 +76,7 @@ async function insertKeys(
   const sealed = seal(sealKeys[0], random, new Secret(plain), sealContext(owner, eid, kvn));
   await tx
     .insertInto('eisKeys')
-    .values({ owner, eid, kvn, sealed, sequenceCounter, ver: 1, updatedAt: clock.wall() })
+    .values({ owner, eid, kvn, sealed, ...of, ver: 1, updatedAt: clock.wall() })
     .execute();
 }
 
@@ -140,7 +142,18 @@ export async function readEis(reader: Reader, owner: string, eid: Eid): Promise<
   };
 }
 
-/** The management keys in use and the row that counts them. */
+/** The keysets of an eUICC, without their keys. */
+export function eisKeysets(reader: Reader, owner: string, eid: Eid): Promise<EisKeyTable[]> {
+  return reader
+    .selectFrom('eisKeys')
+    .selectAll()
+    .where('owner', '=', owner)
+    .where('eid', '=', eid)
+    .orderBy('kvn')
+    .execute();
+}
+
+/** The management keys in use for the eUICC's second layer, or those of a version, and the row that counts them. */
 export async function managementKeys(
   context: SmSrContext,
   reader: Reader,
@@ -148,9 +161,12 @@ export async function managementKeys(
   kvn?: number,
 ): Promise<{ readonly keys: Scp03Keys; readonly row: EisKeyTable }> {
   const { name: owner, sealKeys } = context;
-  let select = reader.selectFrom('eisKeys').selectAll().where('owner', '=', owner).where('eid', '=', eid);
-  if (kvn !== undefined) select = select.where('kvn', '=', kvn);
-  const row = await select.orderBy('kvn').executeTakeFirst();
+  const { secondLayer } = await needEis(reader, owner, eid);
+  const isMeant = (each: EisKeyTable): boolean =>
+    kvn === undefined
+      ? each.state === 'active' && isOverTheAir(each.kvn) === (secondLayer === 'scp80')
+      : each.kvn === kvn;
+  const row = (await eisKeysets(reader, owner, eid)).find(isMeant);
   if (row === undefined) throw new AgentError('NOT_FOUND', { what: 'management keys', eid, kvn });
   const plain = sealedKeys.decode(openSeal(sealKeys, row.sealed, sealContext(owner, eid, row.kvn)).reveal());
   const keys = { enc: new Secret(plain.enc), mac: new Secret(plain.mac), dek: new Secret(plain.dek) };
@@ -229,7 +245,8 @@ export async function updateProfile(
   await stateFact(context, tx, eid, `profile ${iccid}`, source);
 }
 
-async function stateFact(
+/** Notes who stated a fact of an EIS, and when. */
+export async function stateFact(
   context: SmSrContext,
   tx: Tx,
   eid: Eid,

@@ -1,16 +1,7 @@
 // What became of a script: the card's answer out of its second layer, its sequence counter believed only with proof, the EIS updated.
 import { equalBytes } from '../../base/bytes.ts';
-import { isAgentError } from '../../base/errors.ts';
+import { AgentError, isAgentError } from '../../base/errors.ts';
 import { decodeResponseApdu, SW } from '../../codec/apdu.ts';
-import {
-  cborBool,
-  cborBytes,
-  cborInt,
-  cborItem,
-  cborList,
-  cborMap,
-  cborText,
-} from '../../codec/cbor-table.ts';
 import type { Eid, Iccid } from '../../codec/ids.ts';
 import { ProfileInstallationResult, ProfileInstallationResultData } from '../../codec/rsp/notifications.ts';
 import { DeleteProfileResponse, EnableProfileResponse } from '../../codec/rsp/profile-management.ts';
@@ -23,8 +14,10 @@ import type { Tx } from '../store/store.ts';
 import type { EisKeyTable, ScriptTable } from '../store/tables.ts';
 import { note, type SmSrContext } from './context.ts';
 import { eisProfiles, managementKeys, setSequenceCounter, updateProfile } from './eis.ts';
+import { believeKeys, isKeyScript } from './key-rotation.ts';
 import { isOverTheAir, openOtaAnswer, type OtaKeyset } from './ota-scripts.ts';
 import { lastScript } from './scripts.ts';
+import { restored, storedResult } from './stored-result.ts';
 import {
   type CounterEvidence,
   lastData,
@@ -34,17 +27,6 @@ import {
 } from './second-layer.ts';
 
 type Request = Parameters<SmSr['scriptResult']>[0];
-
-const storedResult = cborItem(
-  cborMap({
-    ok: { key: 1, type: cborBool },
-    executed: { key: 2, type: cborInt() },
-    lastSw: { key: 3, type: cborInt(0, 0xffff) },
-    responses: { key: 4, type: cborList(cborBytes({ max: 65_536 }), 65_536) },
-    reason: { key: 5, type: cborText(2048), optional: true },
-    resynchronised: { key: 6, type: cborBool, optional: true },
-  }),
-);
 
 /** Which of a job's two scripts the card answered: its cryptogram covers the host challenge of one of them. */
 type Answered = {
@@ -91,15 +73,6 @@ export function scriptResult(context: SmSrContext, request: Request, peer: strin
   });
 }
 
-function restored(bytes: Uint8Array): ScriptResult {
-  const { reason, resynchronised, ...rest } = storedResult.decode(bytes);
-  return {
-    ...rest,
-    ...(reason === undefined ? {} : { reason }),
-    ...(resynchronised === true ? { resynchronised } : {}),
-  };
-}
-
 function nothing(reason: string, answer?: ScriptResponse): ScriptResult {
   return { ok: false, executed: answer?.executed ?? 0, lastSw: 0, responses: [], reason };
 }
@@ -140,7 +113,7 @@ async function evaluate(
   const commands = which === 'script' ? script.commands : script.rollbackCommands;
   const count = which === 'script' ? script.commandCount : 1;
   const opened = openResponses(keys, session, { commands, count }, answer);
-  const said = functionAnswer(which === 'script' ? script.purpose : 'enable', lastData(opened.responses));
+  const said = functionAnswer(script, which === 'script' ? script.purpose : 'enable', opened.responses);
   const reason =
     said.refusal ??
     opened.reason ??
@@ -180,7 +153,7 @@ async function evaluateOverTheAir(
     return { ok: false, executed, lastSw, responses, reason: reason ?? 'counter', resynchronised: true };
   }
   if (next !== row.sequenceCounter) await setSequenceCounter(context, tx, row, next);
-  const said = functionAnswer(isBack ? 'enable' : purpose, lastData(responses));
+  const said = functionAnswer(script, isBack ? 'enable' : purpose, responses);
   const silent = said.is === 'nothing' && (purpose !== 'load' || isBack);
   const why = said.refusal ?? reason ?? (silent ? 'the card did not answer the function' : undefined);
   if (why !== undefined) return { ok: false, executed, lastSw, responses, reason: why };
@@ -241,9 +214,15 @@ async function countSession(
 /** What the function itself answered, if it did. */
 type FunctionAnswer = { readonly is: 'something' | 'nothing'; readonly refusal?: string };
 
-function functionAnswer(purpose: ScriptTable['purpose'], data: Uint8Array): FunctionAnswer {
+function functionAnswer(
+  script: ScriptTable,
+  purpose: ScriptTable['purpose'],
+  responses: readonly Uint8Array[],
+): FunctionAnswer {
+  const last = decodeResponseApdu(responses.at(-1) ?? new Uint8Array(2)).data;
+  const data = isKeyScript(purpose) ? last : lastData(responses);
   try {
-    const result = FUNCTION_RESULT[purpose](data);
+    const result = FUNCTION_RESULT[purpose](data, script);
     return result === 'ok' ? { is: 'something' } : { is: 'something', refusal: result };
   } catch (error) {
     if (!isAgentError(error)) throw error;
@@ -253,7 +232,9 @@ function functionAnswer(purpose: ScriptTable['purpose'], data: Uint8Array): Func
 
 const enableResultOf = (data: Uint8Array): string => EnableProfileResponse.decode(data).enableResult;
 
-const FUNCTION_RESULT: Readonly<Record<ScriptTable['purpose'], (data: Uint8Array) => string>> = {
+const FUNCTION_RESULT: Readonly<
+  Record<ScriptTable['purpose'], (data: Uint8Array, script: ScriptTable) => string>
+> = {
   load(data) {
     const result = ProfileInstallationResult.decode(data);
     const { finalResult } = ProfileInstallationResultData.decode(result.profileInstallationResultData);
@@ -263,6 +244,14 @@ const FUNCTION_RESULT: Readonly<Record<ScriptTable['purpose'], (data: Uint8Array
   enable: enableResultOf,
   disable: enableResultOf,
   delete: (data) => DeleteProfileResponse.decode(data).deleteResult,
+  putKey(data, { inputHash }) {
+    if (data.length === 0) throw new AgentError('TLV_VALUE', { field: 'receipt', why: 'empty' });
+    return equalBytes(sha256(data), inputHash ?? new Uint8Array()) ? 'ok' : 'the receipt is of other keys';
+  },
+  deleteKey(data) {
+    if (data.length === 0) throw new AgentError('TLV_VALUE', { field: 'confirmation', why: 'empty' });
+    return 'ok';
+  },
 };
 
 /** A protected response is the card's own word; the signed notification that follows says the same to the MNOs. */
@@ -274,7 +263,8 @@ async function believeCard(
 ): Promise<void> {
   const { eid, iccid, purpose, rollbackIccid } = script;
   const source = 'ISD-R, protected response';
-  if (purpose === 'load') return;
+  if (isKeyScript(purpose)) await believeKeys(context, tx, script);
+  if (purpose === 'load' || iccid === '') return;
   if (purpose === 'delete') {
     await updateProfile(context, tx, eid, iccid, { state: 'deleted' }, source);
     return;

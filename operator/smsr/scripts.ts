@@ -21,7 +21,9 @@ export type ScriptOrder = {
   readonly mno: string;
   readonly eid: Eid;
   readonly purpose: ScriptTable['purpose'];
-  readonly iccid: Iccid;
+  /** Version of the keyset; the one in use unless given. */
+  readonly kvn?: number;
+  readonly iccid: ScriptTable['iccid'];
   readonly transactionId?: Uint8Array;
   readonly level: Scp03Level;
   readonly commands: readonly CommandApdu[];
@@ -40,7 +42,7 @@ const HOST_CHALLENGE_OCTETS = 8;
 export async function prepareScript(context: SmSrContext, tx: Tx, order: ScriptOrder): Promise<ScriptJob> {
   const { name: owner, clock } = context;
   const { mno, eid, purpose, iccid, commands, rollback } = order;
-  const { keys, row } = await managementKeys(context, tx, eid);
+  const { keys, row } = await managementKeys(context, tx, eid, order.kvn);
   const at = clock.wall();
   await tx
     .updateTable('scripts')
@@ -172,7 +174,7 @@ export async function preparedScript(
     readonly mno: string;
     readonly eid: Eid;
     readonly purpose: ScriptTable['purpose'];
-    readonly iccid: Iccid;
+    readonly iccid: ScriptTable['iccid'];
     readonly transactionId?: Uint8Array;
     readonly inputHash?: Uint8Array;
   },

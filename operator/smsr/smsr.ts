@@ -1,11 +1,12 @@
 // An SM-SR: the EIS and management keys of its eUICCs, verdicts, second layer, rights and notifications (seed 6; SGP.02 2.3).
 import { AgentError } from '../../base/errors.ts';
 import type { Eid } from '../../codec/ids.ts';
-import type { Eis, EisRegistry, PolicyRules, SmSr } from '../roles.ts';
+import type { Eis, EisRegistry, PolicyRules, ScriptJob, ScriptResult, SmSr } from '../roles.ts';
 import { type AuditVerdict, verifyAudit } from '../store/audit.ts';
 import { createContext, note, type SmSrContext, type SmSrOptions } from './context.ts';
 import { needEis, readEis, registerEis, updateEis } from './eis.ts';
 import { allow, type AllowRule, checkAllowed, disallow, type FunctionName } from './firewall.ts';
+import { rotateKeys, rotationEnded } from './key-rotation.ts';
 import { handleNotification } from './notifications.ts';
 import { updatePolicyRules } from './policy-rules.ts';
 import { profileCommand } from './profile-command.ts';
@@ -20,7 +21,19 @@ export type SmSrAdministration = {
   disallow(rule: AllowRule): Promise<void>;
   /** Locks an eUICC out, revokes it, or lets it back in. */
   setStatus(eid: Eid, status: Eis['status'], reason: string): Promise<void>;
+  /**
+   * The next script that gives an eUICC new management keys: PUT KEY under the old ones, then DELETE KEY of these under the new.
+   * Ask again with each answer until `keyScriptResult` says `ended`.
+   */
+  rotateKeys(eid: Eid): Promise<ScriptJob>;
+  /** What the card answered to it; nothing of it is believed without the card's proof. */
+  keyScriptResult(eid: Eid, responseScript: Uint8Array): Promise<KeyScriptResult>;
   verifyAudit(): Promise<AuditVerdict>;
+};
+
+export type KeyScriptResult = ScriptResult & {
+  /** The eUICC has one keyset again, and this SM-SR the same. */
+  readonly ended: boolean;
 };
 
 export type SmSrService = EisRegistry & {
@@ -78,6 +91,11 @@ function administrationOf(context: SmSrContext): SmSrAdministration {
         await updateEis(context, tx, eis, { status, statusReason }, owner);
         await note(context, tx, { actor: owner, action: 'setStatus', eid, details: { status, reason } });
       }),
+    rotateKeys: (eid) => rotateKeys(context, eid),
+    async keyScriptResult(eid, responseScript) {
+      const result = await scriptResult(context, { eid, responseScript }, owner);
+      return { ...result, ended: await store.read((reader) => rotationEnded(reader, owner, eid)) };
+    },
     verifyAudit: () => store.read((reader) => verifyAudit(reader, owner)),
   };
 }

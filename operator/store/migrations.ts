@@ -330,4 +330,12 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  '0003-key-rotation': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .alterTable('eisKeys')
+        .addColumn('state', 'text', (column) => column.notNull().defaultTo('active'))
+        .execute();
+    },
+  },
 };

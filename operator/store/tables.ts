@@ -41,6 +41,8 @@ export type EisKeyTable = {
   sealed: Uint8Array;
   /** The sequence counter that the card will use next, as far as is known. */
   sequenceCounter: number;
+  /** `pending` until the eUICC has confirmed it, `retired` until the eUICC has deleted it. */
+  state: 'active' | 'pending' | 'retired';
   ver: number;
   updatedAt: Time;
 };
@@ -85,8 +87,9 @@ export type ScriptTable = {
   /** Counts the scripts of an eUICC from 1. */
   number: number;
   mno: string;
-  purpose: 'load' | 'enable' | 'disable' | 'delete';
-  iccid: Iccid;
+  purpose: 'load' | 'enable' | 'disable' | 'delete' | 'putKey' | 'deleteKey';
+  /** Empty for a script about keys. */
+  iccid: Iccid | '';
   transactionId: TransactionText | null;
   kvn: number;
   level: number;
@@ -94,7 +97,7 @@ export type ScriptTable = {
   hostChallenge: Uint8Array;
   /** `prepared` until the card's answer; `void` when another script took its place. */
   state: 'prepared' | 'done' | 'failed' | 'void';
-  /** Of what a `load` brings: the same package again gets the same script. */
+  /** Of what a `load` brings, or of the receipt that a `putKey` expects: the same again gets the same script. */
   inputHash: Uint8Array | null;
   /** The unprotected commands, where their responses are protected and so must be opened later. */
   commands: Uint8Array | null;
