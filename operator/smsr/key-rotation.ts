@@ -52,7 +52,9 @@ async function nextOrder(context: SmSrContext, tx: Tx, active: Held): Promise<Sc
   if (pending === undefined) return putOrder(active, await newKeyset(context, tx, active));
   const last = await lastKeyScript(tx, owner, eid);
   const triesToFinish =
-    last?.state === 'prepared' ? last.purpose === 'deleteKey' : last?.purpose === 'putKey';
+    last?.state === 'prepared'
+      ? last.purpose === 'deleteKey'
+      : last?.purpose === 'putKey' && !wasAtAnotherCounter(last);
   return triesToFinish
     ? deleteOrder(pending, active.row.kvn)
     : putOrder(active, await managementKeys(context, tx, eid, pending.kvn));
