@@ -6,6 +6,7 @@ import {
   encodeCommandApdu,
   encodeResponseApdu,
 } from '../codec/apdu.ts';
+import { deleteKeyCommand, putKeyCommand, readDeleteKey, readPutKey } from '../codec/put-key.ts';
 import {
   decodeCompactResponse,
   encodeCompactResponse,
@@ -31,6 +32,11 @@ export const sampleCommand = (dice: Dice): Uint8Array =>
     le: 256,
   });
 
+const samplePutKey = (dice: Dice): Uint8Array => {
+  const key = { type: 0x88, length: 16, encrypted: dice.bytes(16), checkValue: dice.bytes(3) };
+  return putKeyCommand({ replaces: 0, version: 0x31, identifier: 1, keys: [key, key, key] }).data;
+};
+
 export const APDU_DECODERS: readonly Decoder[] = [
   decoder('decodeCommandApdu', sampleCommand, decodeCommandApdu, encodeCommandApdu),
   decoder(
@@ -38,6 +44,12 @@ export const APDU_DECODERS: readonly Decoder[] = [
     (dice) => dice.bytes(2 + below(dice, 20)),
     decodeResponseApdu,
     encodeResponseApdu,
+  ),
+  decoder('readPutKey', samplePutKey, (data) => readPutKey({ p1: 0, p2: 0x81, data })),
+  decoder(
+    'readDeleteKey',
+    (dice) => deleteKeyCommand(below(dice, 256)).data,
+    (data) => readDeleteKey(data),
   ),
   decoder(
     'readRemoteScript',
