@@ -80,6 +80,8 @@ export function createSecureChannel(options: {
       return ok();
     },
     unwrap(command) {
+      // Keys that are gone hold nothing open: their owner of before may have a session on another channel.
+      if (!state.has(keysetCells(keyVersion))) session = undefined;
       try {
         return session?.unwrap(command);
       } catch (error) {

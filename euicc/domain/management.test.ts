@@ -7,6 +7,7 @@ import type { CommandApdu, ResponseApdu } from '../../codec/apdu.ts';
 import { deleteKeyCommand, type PutKeyField } from '../../codec/put-key.ts';
 import { encodeCommandApdu } from '../../codec/apdu.ts';
 import { decodeResponseScript, encodeCommandScript } from '../../codec/script.ts';
+import { DeleteProfileRequest } from '../../codec/rsp/profile-management.ts';
 import { aesKeyCheckValue } from '../../crypto/aes.ts';
 import { encryptWithDek } from '../../crypto/scp03.ts';
 import { createScp03Host } from '../../crypto/scp03-host.ts';
@@ -14,7 +15,7 @@ import { type Keyset, keysetOf, openManagement, putKeyset } from '../testing/man
 import { otaWorld, sendRemote, TAR, targetOf } from '../testing/ota.ts';
 import { tearAtEveryWrite } from '../testing/tear.ts';
 import { exchange, openIsdR, raw, selectAid } from '../testing/terminal.ts';
-import { createWorld, ISD_R_KEYS } from '../testing/world.ts';
+import { createWorld, ICCID_A, ISD_R_KEYS, sampleMetadata, samplePackage } from '../testing/world.ts';
 
 const DEK = ISD_R_KEYS.dek;
 const NEXT = keysetOf(0x31, 0x80);
@@ -220,6 +221,20 @@ describe('PUT KEY', () => {
   });
 });
 
+test('an ISD-P whose profile is deleted while it is selected says nothing any more', async () => {
+  const { card } = await createWorld({ profiles: [] });
+  assert.equal((await selectAid(card, fromHex('A0000005591010FFFFFFFF8900001000'))).sw, 0x6a82);
+  const world = await createWorld({
+    profiles: [{ upp: samplePackage(ICCID_A), metadata: sampleMetadata(ICCID_A), enabled: false }],
+  });
+  await selectAid(world.card, fromHex('A0000005591010FFFFFFFF8900001000'));
+  assert.equal(await raw(world.card, '80CA00E000'), 'E0009000');
+  const isdR = await openIsdR(world.card);
+  await isdR.es10(DeleteProfileRequest.encode({ is: 'iccid', value: ICCID_A }));
+  assert.equal(await raw(world.card, '80CA00E000'), '6985');
+  assert.equal((await selectAid(world.card, fromHex('A0000005591010FFFFFFFF8900001000'))).sw, 0x6a82);
+});
+
 describe('DELETE KEY', () => {
   test('removes a whole keyset, never the one in use and never the last', async () => {
     const { card } = await createWorld();
@@ -241,7 +256,12 @@ describe('DELETE KEY', () => {
     }
     assert.equal(await versions(card), '31');
     await assert.rejects(openManagement(card, ISD_R_KEYS), /6a88/);
-    assert.equal(await swOf(session.send(deleteKeyCommand(0x31))), '6985', 'a session of keys that are gone');
+    assert.equal(
+      await swOf(session.send(command('80F28002 4F00'))),
+      '6982',
+      'a session of keys that are gone',
+    );
+    assert.equal(await swOf(next.send(deleteKeyCommand(0x31))), '6985', 'the last');
   });
 });
 
