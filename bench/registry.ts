@@ -1,4 +1,5 @@
 // Every measuring run there is, by the command that starts it.
+import { atFuzz } from './at-fuzz.ts';
 import { cardFuzz } from './card-fuzz.ts';
 import { cardLife } from './card-life.ts';
 import { cardThroughput } from './card-throughput.ts';
@@ -13,5 +14,5 @@ export type RunKind = (typeof KINDS)[number];
 export const RUNS: Readonly<Record<RunKind, Readonly<Record<string, Run>>>> = {
   bench: { card: cardThroughput, codec: codecThroughput, line },
   soak: { card: cardLife },
-  fuzz: { card: cardFuzz, codec: codecFuzz },
+  fuzz: { at: atFuzz, card: cardFuzz, codec: codecFuzz },
 };
