@@ -8,11 +8,11 @@ import type { ByteLink } from '../modem/byte-link.ts';
 import { type Modem, type ModemOptions, openModem } from '../modem/modem.ts';
 import { createPortFinder, type PortFinder } from '../modem/port-finder.ts';
 import { hasLineRate, listPorts, type PortEntry } from '../modem/port-list.ts';
-import { openSerialLink } from '../modem/serial-link.ts';
+import { openLink } from '../modem/open-link.ts';
 
 /** Where the modem is, from the configuration or the command line. */
 export type ModemAddress = {
-  /** A path, a name below /dev/serial, or `auto`. */
+  /** A path, a name below /dev/serial, tcp://HOST:PORT, or `auto`. */
   readonly port: string;
   readonly baudRate: number;
   readonly access: 'auto' | 'csim' | 'cgla';
@@ -94,7 +94,7 @@ async function withSiblings(error: unknown, finder: PortFinder): Promise<unknown
 async function openLocked(path: string, baudRate: number, clock: Clock): Promise<ByteLink> {
   const lock = await lockPort(path);
   try {
-    const link = await openSerialLink({ path, baudRate, clock });
+    const link = await openLink({ path, baudRate, clock });
     void link.closed.then(() => lock?.release());
     return link;
   } catch (error) {

@@ -20,7 +20,7 @@ export const agentTable = {
     modem: {
       port: {
         kind: serialPort(),
-        doc: 'Serial port of the modem: its path, the name that udev gives it (usb-modem-if02), or auto for the first modem port that answers and has the card. A port on USB is found again when it is renumbered.',
+        doc: 'Serial port of the modem: its path, the name that udev gives it (usb-modem-if02), tcp://HOST:PORT, or auto for the first modem port that answers and has the card. A port on USB is found again when it is renumbered.',
         example: '/dev/serial/by-id/usb-modem-if02',
       },
       baudRate: {

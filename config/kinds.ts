@@ -84,14 +84,14 @@ export function path(what: string): Kind<string> {
   };
 }
 
-/** The path of a serial port, made absolute; a word without a slash stands for itself: `auto`, or a name that udev gave. */
+/** The path of a serial port, made absolute; an address tcp://HOST:PORT, and a word without a slash (`auto`, or a name that udev gave), stand for themselves. */
 export function serialPort(): Kind<string> {
-  const expected = 'the path of a serial port, its name, or auto';
+  const expected = 'the path of a serial port, its name, tcp://HOST:PORT, or auto';
   const kind = path('a serial port');
   return {
     expected,
     read: (value, place, report) =>
-      typeof value === 'string' && /^[\w.:+-]{1,255}$/.test(value)
+      typeof value === 'string' && /^(?:[\w.:+-]{1,255}|tcp:\/\/[^\s/]+:\d{1,5})$/.test(value)
         ? value
         : kind.read(value, place, (fault) => report({ ...fault, expected })),
   };

@@ -106,6 +106,7 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
       },
       ...mnos.map(({ mccMnc, spn, hlr }) => ({ plmn: mccMnc, name: spn, hlr })),
     ],
+    clock,
     onBearer: gate.setOpen,
   });
   const device = createSimModem({ card, radio, clock, log, imei: IMEI, ...options.sim });

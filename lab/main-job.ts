@@ -102,6 +102,7 @@ export async function runMainJob(options: MainJobOptions): Promise<Report> {
         ...mnos.map(({ mccMnc, spn, hlr }) => ({ plmn: mccMnc, name: spn, hlr })),
       ],
       onBearer: (up) => gate.setOpen(up),
+      clock,
     });
     const terminal = await openTerminal({ ...options, euicc, bootstrap, radio, recorder, ec });
     opened.push(() => terminal.close());

@@ -1,6 +1,7 @@
 // The radio world of the lab: which networks are on the air, who may attach (AKA against the home network), and whose bearer carries IP.
-import type { Imsi } from '../codec/ids.ts';
+import { type Clock, sleep } from '../base/clock.ts';
 import { equalBytes } from '../base/bytes.ts';
+import type { Imsi } from '../codec/ids.ts';
 import type { AttachOutcome, AttachRequest, RadioNetwork } from '../modem/sim/radio.ts';
 import type { Hlr } from '../operator/mno/hlr.ts';
 
@@ -9,7 +10,16 @@ export type Network = {
   /** MCC and MNC, 5 or 6 digits; the subscribers' IMSIs begin with it. */
   readonly plmn: string;
   readonly name: string;
-  readonly hlr: Hlr;
+  /** Without one the network takes every subscriber of its own at his word: nothing is authenticated. */
+  readonly hlr?: Hlr;
+  /** Whether it is on the air at first; `setCoverage` changes it. */
+  readonly covered?: boolean;
+  /** Answers every attach with "illegal ME": the device is barred here. */
+  readonly barred?: boolean;
+  /** What subscribers of other networks get. */
+  readonly roaming?: 'accepted' | 'refused';
+  /** How long an attach takes. */
+  readonly attachMs?: number;
 };
 
 export type RadioWorld = RadioNetwork & {
@@ -19,17 +29,23 @@ export type RadioWorld = RadioNetwork & {
 
 /** EMM causes (3GPP TS 24.301, 9.9.3.9). */
 const CAUSE_IMSI_UNKNOWN = 2;
-const CAUSE_MAC_FAILURE = 20;
 const CAUSE_ILLEGAL_UE = 3;
+const CAUSE_ILLEGAL_ME = 6;
+const CAUSE_ROAMING_NOT_ALLOWED = 13;
+const CAUSE_MAC_FAILURE = 20;
 const E_UTRAN = 7;
 const SIGNAL = 21;
+const NO_SIGNAL = 99;
 
 /** `onBearer` hears whether any device has a bearer that carries IP. */
 export function createRadioWorld(options: {
   readonly networks: readonly Network[];
   readonly onBearer: (up: boolean) => void;
+  /** Times slow networks. */
+  readonly clock: Clock;
 }): RadioWorld {
-  const covered = new Set(options.networks.map(({ plmn }) => plmn));
+  const { networks, clock } = options;
+  const covered = new Set(networks.filter((each) => each.covered !== false).map(({ plmn }) => plmn));
   const bearers = new Set<Imsi>();
   const listeners = new Set<() => void>();
 
@@ -52,6 +68,18 @@ export function createRadioWorld(options: {
     }
     return CAUSE_MAC_FAILURE;
   };
+  /** The network asked for; else the home network where it covers; else the first that covers. */
+  const networkFor = ({
+    imsi,
+    plmn: asked,
+  }: AttachRequest): { readonly serving: Network; readonly home?: Network } | undefined => {
+    const home = networks.find(({ plmn }) => imsi.startsWith(plmn));
+    const onAir = networks.filter(({ plmn }) => covered.has(plmn) && (asked ?? plmn) === plmn);
+    const serving = onAir.find((network) => network === home) ?? onAir[0];
+    if (serving === undefined) return undefined;
+    return home === undefined ? { serving } : { serving, home };
+  };
+  const denied = (cause: number): AttachOutcome => ({ registered: false, why: 'denied', cause });
 
   const setBearer = (imsi: Imsi, up: boolean): void => {
     if (up) bearers.add(imsi);
@@ -60,21 +88,26 @@ export function createRadioWorld(options: {
   };
 
   return {
-    async attach(request): Promise<AttachOutcome> {
-      const network = options.networks.find(({ plmn }) => request.imsi.startsWith(plmn));
-      if (
-        network === undefined ||
-        !covered.has(network.plmn) ||
-        (request.plmn ?? network.plmn) !== network.plmn
-      )
-        return { registered: false, why: 'no-service' };
-      const outcome = await authenticate(network.hlr, request);
-      if (outcome !== 'accepted') return { registered: false, why: 'denied', cause: outcome };
+    async attach(request, { signal }): Promise<AttachOutcome> {
+      const found = networkFor(request);
+      if (found === undefined) return { registered: false, why: 'no-service' };
+      const { serving, home } = found;
+      if (serving.attachMs !== undefined) await sleep(clock, serving.attachMs, { signal });
+      if (!covered.has(serving.plmn)) return { registered: false, why: 'no-service' };
+      if (serving.barred === true) return denied(CAUSE_ILLEGAL_ME);
+      const roaming = serving !== home;
+      if (roaming && serving.roaming !== 'accepted') {
+        return serving.roaming === 'refused'
+          ? denied(CAUSE_ROAMING_NOT_ALLOWED)
+          : { registered: false, why: 'no-service' };
+      }
+      const outcome = home?.hlr === undefined ? 'accepted' : await authenticate(home.hlr, request);
+      if (outcome !== 'accepted') return denied(outcome);
       return {
         registered: true,
-        roaming: false,
-        plmn: network.plmn,
-        operatorName: network.name,
+        roaming,
+        plmn: serving.plmn,
+        operatorName: serving.name,
         accessTechnology: E_UTRAN,
         trackingAreaCode: 1,
         cellId: 0x1a2b3c,
@@ -87,15 +120,15 @@ export function createRadioWorld(options: {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    signalStrength: () => SIGNAL,
+    signalStrength: () => (covered.size > 0 ? SIGNAL : NO_SIGNAL),
     scan: () =>
-      options.networks
+      networks
         .filter(({ plmn }) => covered.has(plmn))
-        .map(({ plmn, name }) => ({
+        .map(({ plmn, name, barred }) => ({
           plmn,
           operatorName: name,
           accessTechnology: E_UTRAN,
-          forbidden: false,
+          forbidden: barred === true,
         })),
     setCoverage(plmn, on) {
       if (on) covered.add(plmn);

@@ -5,6 +5,7 @@ import { EXIT_CODES } from '../agent/exit-codes.ts';
 import { ERRORS } from '../base/errors.ts';
 import { CARD_EXITS } from '../card/exit-codes.ts';
 import { agentTable } from '../config/agent.ts';
+import { SIM_EXITS } from '../lab/modem-sim/exit-codes.ts';
 import { LAB_EXIT } from '../lab/options.ts';
 import { configurationPage, errorsPage, exitCodesPage, exampleFile, exampleName } from './docs-pages.ts';
 import { modemsPage } from './modems-page.ts';
@@ -15,6 +16,7 @@ const OTHER_EXITS = [
     command: 'euicc-card',
     exits: CARD_EXITS.map(({ exit, text, advice }) => [exit, `${text}; ${advice}`] as const),
   },
+  { command: 'euicc-modem-sim', exits: SIM_EXITS },
   {
     command: 'npm start',
     exits: [

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, lstatSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test, type TestContext } from 'node:test';
+import { realClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
+import { getEid, listProfiles, withIsdR } from '../../agent/card-operations.ts';
+import { openLink } from '../../modem/open-link.ts';
+import { openModem } from '../../modem/modem.ts';
+
+const PROGRAM = join(import.meta.dirname, 'main.js');
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'modem-sim-'));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Starts the program and waits for its first line; the answer has where the modem is. */
+async function start(t: TestContext, ...args: string[]) {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+  return {
+    address: line.replace(/^modem at /, ''),
+    async stop(): Promise<number | null> {
+      child.kill('SIGTERM');
+      const [code] = (await exited) as [number | null];
+      return code;
+    },
+  };
+}
+
+function run(...args: string[]) {
+  const { status, stderr, stdout } = spawnSync(process.execPath, [PROGRAM, ...args], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  return { status, stderr, stdout };
+}
+
+function driver(path: string) {
+  return openModem({
+    openLink: () => openLink({ path, baudRate: 115_200, clock: realClock }),
+    clock: realClock,
+    log: silentLog,
+  });
+}
+
+test('behind a pseudo terminal with a name of its own the modem serves one terminal after another', async (t) => {
+  const link = join(folder(t), 'modem');
+  const program = await start(t, '--pty', link);
+  const eids: string[] = [];
+  for (let n = 0; n < 2; n++) {
+    const modem = await driver(link);
+    eids.push(await withIsdR(await modem.openCard(), {}, (channel) => getEid(channel)));
+    await modem.close();
+  }
+  assert.match(eids[0] ?? '', /^89999999\d{24}$/);
+  assert.equal(eids[0], eids[1]);
+  assert.equal(await program.stop(), 0);
+  assert.equal(existsSync(link), false, 'the link is removed');
+});
+
+test('on TCP it is a modem of the wanted family, and hangs up on a second terminal', async (t) => {
+  const program = await start(t, '--tcp', '127.0.0.1:0', '--personality', 'quectel-eg25');
+  const modem = await driver(program.address);
+  assert.equal((await modem.identity()).model, 'EG25');
+  const second = connect(Number(program.address.split(':').at(-1)), '127.0.0.1');
+  second.on('error', () => {});
+  await once(second, 'close');
+  const profiles = await withIsdR(await modem.openCard(), {}, (channel) => listProfiles(channel));
+  assert.deepEqual(
+    profiles.map(({ enabled, profileClass }) => [enabled, profileClass]),
+    [[true, 'provisioning']],
+  );
+  await modem.close();
+  assert.equal(await program.stop(), 0);
+});
+
+test('the port that went away comes back behind the same link under another name', async (t) => {
+  const link = join(folder(t), 'modem');
+  const program = await start(t, '--pty', link, '--fault', 'drop-port=200@at=14');
+  const before = readlinkSync(link);
+  const modem = await driver(link);
+  const read = async () => withIsdR(await modem.openCard(), {}, (channel) => getEid(channel));
+  let lost = 0;
+  for (let n = 0; n < 8; n++) await read().catch(() => lost++);
+  assert.ok(lost >= 1, 'the fault struck');
+  assert.match(await read(), /^\d{32}$/);
+  assert.ok(lstatSync(link).isSymbolicLink());
+  assert.match(before, /^\/dev\/pts\//);
+  await modem.close();
+  assert.equal(await program.stop(), 0);
+});
+
+test('the radio file decides who gets service, and what cannot be read in it is named', async (t) => {
+  const path = join(folder(t), 'radio.json');
+  writeFileSync(path, JSON.stringify({ networks: [{ plmn: '00101', name: 'Home', barred: true }] }));
+  const program = await start(t, '--tcp', '127.0.0.1:0', '--radio', path);
+  const modem = await driver(program.address);
+  assert.match((await modem.command('AT+CEREG?')).join(), /\+CEREG: \d,3/);
+  await modem.close();
+  assert.equal(await program.stop(), 0);
+
+  for (const [content, expected] of [
+    ['{', /the file/],
+    [{ networks: [] }, /networks/],
+    [{ networks: [{ plmn: '1' }] }, /networks\[0\]\.plmn/],
+    [{ networks: [{ plmn: '00101', nam: '' }] }, /networks\[0\]\.nam/],
+    [{ networks: [{ plmn: '00101', subscribers: [{ imsi: '001', k: '' }] }] }, /subscribers\[0\]\.imsi/],
+    [{ networks: [{ plmn: '00101' }], script: [{ atMs: 1, plmn: '00102', coverage: true }] }, /script\[0\]/],
+  ] as const) {
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+    const { status, stderr } = run('--tcp', '127.0.0.1:0', '--radio', path);
+    assert.equal(status, 10, stderr);
+    assert.match(stderr, expected);
+    assert.equal(stderr.trim().split('\n').length, 1, stderr);
+  }
+});
+
+test('a wrong call is told in one line, with what was expected', (t) => {
+  const taken = join(folder(t), 'file');
+  writeFileSync(taken, '');
+  for (const [args, status, expected] of [
+    [[], 2, /exactly one of --pty and --tcp/],
+    [['--pty', 'a', '--tcp', ':1'], 2, /exactly one/],
+    [['--bogus'], 2, /unknown option/],
+    [['--tcp', 'nonsense'], 2, /HOST:PORT/],
+    [['--tcp', ':0', '--baud', '7'], 2, /300 to 4000000/],
+    [['--tcp', ':0', '--personality', 'nokia'], 2, /quectel-ec25/],
+    [['--tcp', ':0', '--quirk', 'nope=1'], 2, /nope/],
+    [['--tcp', ':0', '--fault', 'reset@never'], 2, /@at=N/],
+    [['--tcp', ':0', '--imei', '12'], 2, /imei/i],
+    [['--tcp', ':0', '--card', '/nowhere.card'], 10, /nowhere/],
+    [['--tcp', '192.0.2.1:1'], 12, /192\.0\.2\.1/],
+    [['--pty', taken], 10, /is no link/],
+  ] as const) {
+    const result = run(...args);
+    assert.equal(result.status, status, `${args.join(' ')}: ${result.stderr}`);
+    assert.match(result.stderr, expected);
+    assert.doesNotMatch(result.stderr, /\n\s+at /, 'no stack trace');
+  }
+  const { status, stdout } = run('--list');
+  assert.equal(status, 0);
+  for (const word of ['telit-le910', 'drop-port', 'refreshDropsPort']) assert.ok(stdout.includes(word), word);
+});
