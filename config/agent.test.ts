@@ -102,7 +102,7 @@ describe('the configuration of the agent', () => {
       'log.level (from EUICC_AGENT_LOG_LEVEL): found "loud", expected one of trace, debug, info, warn, error',
       'modem.acces (from the file): is an unknown key, expected one of port, baudRate, imei, access',
       'modem.baudRate (from the file): found "115200", expected an integer from 300 to 4000000',
-      'modem.port (from the file): found "", expected the path of a serial port, its name, or auto',
+      'modem.port (from the file): found "", expected the path of a serial port, its name, tcp://HOST:PORT, or auto',
       'modem.speed (from the command line): is an unknown key, expected one of port, baudRate, imei, access',
       'operators[0].extra (from the file): found an unknown key, expected name, address, certificateFile',
       'operators[0].name (from the file): found "MNO A", expected 1 to 32 lower-case letters, digits and hyphens',
@@ -125,7 +125,7 @@ describe('the configuration of the agent', () => {
     assert.deepEqual(
       faults(() => loadAgentConfig(write(content), {})),
       [
-        'modem.port: is missing, expected the path of a serial port, its name, or auto; set it in the file or as EUICC_AGENT_MODEM_PORT',
+        'modem.port: is missing, expected the path of a serial port, its name, tcp://HOST:PORT, or auto; set it in the file or as EUICC_AGENT_MODEM_PORT',
         'operators[1].name: found "mno-a" again, expected each name once',
         'activation.mno (from the file): found "mno-c", expected a name that operators has: mno-a, mno-a',
         `broker.caFile (from the file): found "${at('ca.pem')}", expected nothing unless broker.url is mqtts`,

@@ -15,7 +15,7 @@ export function modemsPage(): string {
       'MNO change are run over every personality and every setting of every switch in `hil-tests/modem-matrix.test.ts`.',
       '`lpac#138` and the like are issues of the GitHub repository of that name (lpac: estkme-group/lpac). Most are single reports.',
     ].join('\n'),
-    '## Personalities\n\n`euicc-modem-sim --personality NAME`; each is made of the switches below.',
+    '## Personalities\n\n`euicc-modem-sim --personality NAME` ([the program](simulated-modem.md)); each is made of the switches below.',
     table(['name', 'modem', 'ways to the card', 'deviations', 'source'], personalityRows()),
     '## Switches\n\n`euicc-modem-sim --quirk NAME=VALUE`. The first value is the standard’s behaviour.',
     table(['switch', 'values', 'what the modem does', 'seen at', 'what the driver does'], quirkRows()),

@@ -18,6 +18,7 @@ import { parseQuirk, type SimQuirks } from '../../modem/sim/quirks.ts';
 import { createSimModem, type SimModem } from '../../modem/sim/sim-modem.ts';
 import type { TcpAddress } from '../../modem/tcp-link.ts';
 import { createHlr } from '../../operator/mno/hlr.ts';
+import { openGate, type Gate } from '../gate.ts';
 import { createRadioWorld, type RadioWorld } from '../radio-world.ts';
 import { type Front, openPtyFront, openTcpFront } from './fronts.ts';
 import { SIM_EXIT } from './exit-codes.ts';
@@ -41,6 +42,7 @@ type Flags = {
   readonly imei: Imei;
   readonly bootMs?: number;
   readonly radio?: string;
+  readonly gate?: number;
   readonly logLevel: LogLevel;
 };
 
@@ -71,7 +73,9 @@ async function run(flags: Flags): Promise<void> {
   });
   const ec = createNodeEc();
   const held = await openSimCard({ ec, random: systemRandom, log, clock }, flags.card, flags.keyFile);
-  const radio = openRadio(radioFile, held, clock);
+  const gate: Gate | undefined =
+    flags.gate === undefined ? undefined : await openGate({ target: flags.gate });
+  const radio = openRadio(radioFile, held, clock, (up) => gate?.setOpen(up));
   let front: Front | undefined;
   const modem: SimModem = createSimModem({
     card: held.card,
@@ -92,12 +96,14 @@ async function run(flags: Flags): Promise<void> {
       pty === undefined
         ? await openTcpFront(tcp ?? { host: '127.0.0.1', port: 0 }, () => modem)
         : await openPtyFront(pty, clock, () => modem);
-    process.stdout.write(`modem at ${front.address}\n`);
+    const gateLine = gate === undefined ? '' : `gate at 127.0.0.1:${gate.port}\n`;
+    process.stdout.write(`modem at ${front.address}\n${gateLine}`);
     await stopped;
   } finally {
     radio.close();
     await front?.close();
     await modem.close();
+    await gate?.close();
     await held.card?.close();
     cancelGiveUp();
   }
@@ -123,6 +129,7 @@ function openRadio(
   file: RadioFile | undefined,
   { subscribers }: SimCard,
   clock: Clock,
+  onBearer: (up: boolean) => void,
 ): { readonly world: RadioWorld; close(): void } {
   const hlrOf = (store: SimCard['subscribers']) =>
     store === undefined ? {} : { hlr: createHlr({ store, random: systemRandom }) };
@@ -131,7 +138,7 @@ function openRadio(
   ];
   const world = createRadioWorld({
     networks: networks.map(({ subscribers: own, ...network }) => ({ ...network, ...hlrOf(own) })),
-    onBearer: () => {},
+    onBearer,
     clock,
   });
   const cancels = (file?.script ?? []).map(({ atMs, plmn, coverage }) =>
@@ -272,6 +279,12 @@ function buildProgram(): Command {
     )
     .addOption(new Option('--boot-ms <ms>', 'how long a restart takes').argParser(whole(600_000)))
     .option('--radio <file>', 'networks, subscribers and coverage in time (JSON)')
+    .addOption(
+      new Option(
+        '--gate <port>',
+        'carry TCP to this port of 127.0.0.1 while the modem has a bearer; prints the port that stands for it',
+      ).argParser(whole(65_535)),
+    )
     .addOption(
       new Option('--log-level <level>', 'least level; the log goes to stderr as JSON lines')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])

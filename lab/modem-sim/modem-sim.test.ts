@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, lstatSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
-import { realClock } from '../../base/clock.ts';
+import { realClock, sleep } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import { getEid, listProfiles, withIsdR } from '../../agent/card-operations.ts';
 import { openLink } from '../../modem/open-link.ts';
@@ -26,9 +26,12 @@ async function start(t: TestContext, ...args: string[]) {
   const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
   const exited = once(child, 'exit');
-  const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+  const lines: string[] = [];
+  const reader = createInterface(child.stdout).on('line', (line) => lines.push(line));
+  await once(reader, 'line');
   return {
-    address: line.replace(/^modem at /, ''),
+    address: lines[0]?.replace(/^modem at /, '') ?? '',
+    gate: Number(lines[1]?.replace(/^gate at 127\.0\.0\.1:/, '')),
     async stop(): Promise<number | null> {
       child.kill('SIGTERM');
       const [code] = (await exited) as [number | null];
@@ -123,6 +126,33 @@ test('the radio file decides who gets service, and what cannot be read in it is 
     assert.match(stderr, expected);
     assert.equal(stderr.trim().split('\n').length, 1, stderr);
   }
+});
+
+test('the gate carries TCP only while the modem has a bearer', async (t) => {
+  const server = createServer((socket) => socket.end('through')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const program = await start(t, '--tcp', '127.0.0.1:0', '--gate', String(port));
+  const through = async (): Promise<string> => {
+    const socket = connect(program.gate, '127.0.0.1');
+    let heard = '';
+    socket.on('data', (data) => (heard += data.toString()));
+    socket.on('error', () => {});
+    await once(socket, 'close');
+    return heard;
+  };
+  const modem = await driver(program.address);
+  await modem.command('AT+CFUN=4');
+  assert.equal(await through(), '');
+  await modem.command('AT+CFUN=1');
+  for (let n = 0; n < 100 && !/,[15]/.test((await modem.command('AT+CEREG?')).join()); n++) {
+    await sleep(realClock, 50);
+  }
+  await modem.command('AT+CGACT=1,1');
+  assert.equal(await through(), 'through');
+  await modem.close();
+  assert.equal(await program.stop(), 0);
 });
 
 test('a wrong call is told in one line, with what was expected', (t) => {
