@@ -30,7 +30,7 @@ import { createHlr } from '../operator/mno/hlr.ts';
 import { ENDED, type Procedure } from '../operator/mno/procedure.ts';
 import { createMessageOpener, operatorKey } from '../transport/envelope.ts';
 import { createMemoryBroker, type MemoryBroker } from '../transport/memory-link.ts';
-import type { MessageLink } from '../transport/message-link.ts';
+import type { LinkMessage, MessageLink } from '../transport/message-link.ts';
 
 const IMEI = completeImei('35824005000001');
 const BOOTSTRAP_PLMN = '99970';
@@ -49,12 +49,17 @@ export type MainJobWorldOptions = {
   readonly log?: Log;
 };
 
+/** A hand on the wire. */
+type Hand = (message: LinkMessage) => LinkMessage;
+
 export type MainJobWorld = {
   readonly clock: VirtualClock;
   readonly eid: Eid;
   readonly device: SimModem;
   readonly radio: RadioWorld;
   readonly backEnd: BackEnd;
+  /** Sees every message on its way to the device and back; answers what arrives instead. */
+  tamper(hand: Hand): void;
   /** Follows the procedure of this kind until it ends; the MNO change is asked for first. Answers how it ended. */
   run(kind: Procedure['kind']): Promise<Procedure>;
   /**
@@ -148,6 +153,7 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
     device,
     radio,
     backEnd,
+    tamper: gate.tamper,
     run: (kind) => clock.settle(procedureEnd(kind), 2 * PROCEDURE_MS),
     async stopAndAsk() {
       await stopAgent();
@@ -240,15 +246,18 @@ async function askCard(card: CardSlot): ReturnType<MainJobWorld['stopAndAsk']> {
 function createGate(broker: MemoryBroker): {
   readonly link: MessageLink;
   readonly setOpen: (open: boolean) => void;
+  readonly tamper: (hand: Hand) => void;
 } {
   const link = broker.link('device');
   let open = false;
-  broker.fault = (message, clientId) => (clientId === 'device' && !open ? [] : [message]);
+  let hand: Hand = (message) => message;
+  broker.fault = (message, clientId) => (clientId === 'device' && !open ? [] : [hand(message)]);
   const assertOpen = (): void => {
     if (!open) throw new AgentError('BROKER_UNREACHABLE', { broker: 'memory' });
   };
   return {
     setOpen: (now) => void (open = now),
+    tamper: (next) => void (hand = next),
     link: {
       ...link,
       async publish(topic, payload, how) {
