@@ -302,3 +302,17 @@ test('the IMEI is taken with or without prefix and version', async () => {
     assert.equal(await clock.settle(session.run(serialNumber, [])), '490154203237518');
   }
 });
+
+test('an answer without an end is refused before it fills the memory, and the next command gets its own', async () => {
+  const { session, clock } = rig((line) =>
+    line === 'AT+X' ? '+X: 1234567890\r\n'.repeat(100_000) : (syncAnswers[line] ?? ok('+Y')),
+  );
+  await assert.rejects(clock.settle(session.run(rawLine, ['AT+X'])), failsWith('AT_ANSWER'));
+  assert.deepEqual(await clock.settle(session.run(rawLine, ['AT+Y'])), ['+Y']);
+});
+
+test('blanks without end, where patterns allow any number, keep nobody busy', async () => {
+  const blanks = ' '.repeat(16_000);
+  const { session, clock } = rig((line) => syncAnswers[line] ?? `\r\n+CSIM: 4,${blanks}x\r\nOK\r\n`);
+  await assert.rejects(clock.settle(session.run(csim, [SELECT])), failsWith('AT_ANSWER'));
+});

@@ -68,6 +68,8 @@ type Pending = {
   readonly line: string;
   readonly answer: RegExp | undefined;
   readonly lines: RegExpExecArray[];
+  /** How many characters of answer may still come. */
+  room: number;
   readonly onResult: (result: AtResult) => void;
   readonly onFailure: (error: AgentError) => void;
 };
@@ -84,6 +86,12 @@ const SYNC_TOKENS: readonly (readonly [string, RegExp])[] = [
   ['ATQ0V1E0+CSQ', /^\+CSQ\s*:\s*\d/],
 ];
 const SYNC_QUIET_MS = 300;
+/** The longest answers, lists of networks and of short messages, have some 10,000 characters. */
+const ANSWER_LIMIT = 1_000_000;
+/** What a line takes beside its characters, so that empty ones come to an end too. */
+const LINE_COST = 16;
+const MANY_BLANKS = /\s{9,}/g;
+const FEW_BLANKS = ' '.repeat(8);
 const ESCAPE = Uint8Array.of(0x1b);
 
 export function openAtSession(options: AtSessionOptions): AtSession {
@@ -101,7 +109,9 @@ export function openAtSession(options: AtSessionOptions): AtSession {
   const tell = (event: AtEvent): void => {
     for (const listener of listeners) listener(event);
   };
-  const onLine = (line: string): void => {
+  const onLine = (heard: string): void => {
+    // No answer needs more blanks in a row; thousands would keep patterns that allow them anywhere busy for minutes.
+    const line = heard.replace(MANY_BLANKS, FEW_BLANKS);
     const result = parseAtResult(line);
     if (pending === undefined) {
       // An answer without a question: the count of answers is off, the next command must not pick one up.
@@ -116,7 +126,12 @@ export function openAtSession(options: AtSessionOptions): AtSession {
     }
     const match = pending.answer?.exec(line) ?? null;
     if (match === null) tell({ is: 'unsolicited', line });
-    else pending.lines.push(match);
+    else if (pending.room < line.length)
+      pending.onFailure(new AgentError('AT_ANSWER', { command: nameOf(pending.line), why: 'it has no end' }));
+    else {
+      pending.room -= line.length + LINE_COST;
+      pending.lines.push(match);
+    }
   };
   const onEvent = (event: AtLineEvent): void => {
     if (event.is === 'line') onLine(event.text);
@@ -173,6 +188,7 @@ export function openAtSession(options: AtSessionOptions): AtSession {
         line,
         answer,
         lines,
+        room: ANSWER_LIMIT,
         onResult: (result) => {
           if (how.sync && lines.length === 0) {
             cancelQuiet?.();
