@@ -5,8 +5,9 @@ import { silentLog } from '../base/log.ts';
 import { decodeCommandApdu, encodeResponseApdu, swText } from '../codec/apdu.ts';
 import { encodeAid, parseAid } from '../codec/ids.ts';
 import type { Modem } from '../modem/modem.ts';
+import { type ModemFound, probeModem } from '../modem/modem-probe.ts';
 import { getEid, listProfiles, type ProfileEntry, withIsdR } from './card-operations.ts';
-import { type ModemAddress, openModemAt } from './modem-port.ts';
+import { type ModemAddress, openLineAt, openModemAt } from './modem-port.ts';
 
 async function withModem<T>(address: ModemAddress, work: (modem: Modem) => Promise<T>): Promise<T> {
   const modem = await openModemAt(address, { clock: realClock, log: silentLog });
@@ -87,4 +88,14 @@ export function sendApdus(
 /** Data and status word as one run of hex, the way traces show them. */
 export function apduText({ data, sw }: ApduAnswer): string {
   return toHex(encodeResponseApdu({ data: fromHex(data), sw: Number.parseInt(sw, 16) }));
+}
+
+/** Asks the modem what it is and can do, and changes nothing on it. Throws `PORT_*`, or `AT_TIMEOUT` where no modem answers. */
+export async function probe(address: ModemAddress): Promise<ModemFound> {
+  const link = await openLineAt(address, { clock: realClock, log: silentLog });
+  try {
+    return await probeModem({ link, clock: realClock, log: silentLog });
+  } finally {
+    await link.close();
+  }
 }

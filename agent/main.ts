@@ -12,12 +12,14 @@ import { EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, exitRowOf } from './exit-codes.ts';
 import {
   apduText,
   parseApdus,
+  probe,
   profilesText,
   readEid,
   readProfiles,
   sendApdus,
   sendAtCommands,
 } from './inspect.ts';
+import { probeText, reachesIsdR } from '../modem/modem-probe.ts';
 import type { ModemAddress } from './modem-port.ts';
 import { run } from './run.ts';
 import { readStatus, statusText } from './status.ts';
@@ -116,19 +118,16 @@ function buildProgram(): Command {
     .showHelpAfterError('See euicc-agent --help.')
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'euicc-agent: ')) });
-  const command = (name: string, text: string): Command => {
-    const made = program
-      .command(name)
-      .description(text)
-      .option('--config <file>', 'the configuration (JSON)');
+  const command = (name: string, text: string, parent = program): Command => {
+    const made = parent.command(name).description(text).option('--config <file>', 'the configuration (JSON)');
     return made.option(
       '--set <key=value>',
       'one setting, over file and environment; may be repeated',
       setting,
     );
   };
-  const looking = (name: string, text: string): Command =>
-    command(name, text)
+  const looking = (name: string, text: string, parent = program): Command =>
+    command(name, text, parent)
       .option('--port <port>', 'the serial port, or auto; enough without a configuration')
       .option('--baud <rate>', 'its rate in bits per second', baud);
   const json = ['--json', 'print JSON'] as const;
@@ -168,6 +167,14 @@ function buildProgram(): Command {
         if (options.json === true) print(JSON.stringify(answer));
         else for (const line of [...answer.lines, 'OK']) print(line);
       });
+    });
+  const modem = program.command('modem').description('learn about the modem');
+  looking('probe', 'ask the modem what it is and can do; nothing on it or its card is changed', modem)
+    .option(...json)
+    .action(async (options: PortOptions & Output) => {
+      const found = await probe(addressOf(options));
+      print(options.json === true ? JSON.stringify(found) : probeText(found));
+      if (!reachesIsdR(found)) throw new AgentError('CARD_ACCESS', { why: 'no way leads to an ISD-R' });
     });
   looking('apdu', 'send command APDUs to the card')
     .argument('<hex...>', 'command APDUs in hex')

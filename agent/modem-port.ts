@@ -60,6 +60,22 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
   }
 }
 
+/** The line to the modem at `address`, locked, with nothing said on it yet. Throws `PORT_*`. */
+export function openLineAt(
+  address: ModemAddress,
+  options: { readonly clock: Clock; readonly log: Log },
+): Promise<ByteLink> {
+  const { clock, log } = options;
+  return createPortFinder({
+    selector: address.port,
+    ports: listPorts,
+    open: (path) => openLocked(path, address.baudRate, clock),
+    clock,
+    log,
+    ...(address.imei === undefined ? {} : { imei: address.imei }),
+  }).openLink();
+}
+
 /** Over USB and PCI a rate is a number without meaning: the link is given without the means to change it. */
 async function withoutMeaninglessRate(finder: PortFinder): Promise<ByteLink> {
   const link = await finder.openLink();

@@ -12,6 +12,7 @@ import { silentLog } from '../../base/log.ts';
 import { getEid, listProfiles, withIsdR } from '../../agent/card-operations.ts';
 import { openLink } from '../../modem/open-link.ts';
 import { openModem } from '../../modem/modem.ts';
+import type { ModemFound } from '../../modem/modem-probe.ts';
 
 const PROGRAM = join(import.meta.dirname, 'main.js');
 
@@ -180,4 +181,30 @@ test('a wrong call is told in one line, with what was expected', (t) => {
   const { status, stdout } = run('--list');
   assert.equal(status, 0);
   for (const word of ['telit-le910', 'drop-port', 'refreshDropsPort']) assert.ok(stdout.includes(word), word);
+});
+
+test('euicc-agent modem probe names the family, the ways to the card, and says so by its exit code', async (t) => {
+  const probe = async (...args: string[]) => {
+    const program = await start(t, '--tcp', '127.0.0.1:0', ...args);
+    const agent = join(import.meta.dirname, '..', '..', 'agent', 'main.js');
+    const child = spawn(process.execPath, [agent, 'modem', 'probe', '--json', '--port', program.address]);
+    let stdout = '';
+    child.stdout.on('data', (data) => (stdout += String(data)));
+    const [status] = (await once(child, 'close')) as [number];
+    assert.equal(await program.stop(), 0);
+    return { status, found: JSON.parse(stdout) as ModemFound };
+  };
+  const { status, found } = await probe('--personality', 'quectel-eg25');
+  assert.equal(status, 0);
+  assert.equal(found.family, 'Quectel EG25');
+  assert.deepEqual(
+    found.ways.map(({ way, reaches, leftOpen }) => [way, reaches, leftOpen]),
+    [
+      ['cgla', 'isd-r', []],
+      ['csim', 'nothing', []],
+    ],
+  );
+  const without = await probe('--card', 'none');
+  assert.equal(without.status, 23);
+  assert.deepEqual(without.found.quirks, ['echo stays on']);
 });
