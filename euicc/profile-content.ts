@@ -94,7 +94,10 @@ export type AkaContent = {
   readonly keccakIterations: number;
   /** How often the key may be used; none is without limit. */
   readonly authCounterMax?: number;
-  /** The octet as given; bit 2 is the check against a jump of more than `sqnDelta` (GSMA TS.48: wrap around). */
+  /**
+   * The octet as given: bit 1 is the check that SEQ is not older than `sqnAgeLimit`, bit 2 that it jumps no further than
+   * `sqnDelta` (GSMA TS.48: wrap around). The test algorithm heeds neither.
+   */
   readonly sqnOptions: number;
   readonly sqnDelta: number;
   readonly sqnAgeLimit: number;

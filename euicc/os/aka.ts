@@ -12,15 +12,25 @@ const IND_BITS = 5n;
 const IND_MASK = 31n;
 const SQN_OCTETS = 6;
 const AMF_OCTETS = 2;
-/** Option octet: SQN may not jump by more than `sqnDelta`. */
+/** Option octets: SQN may not lag behind the highest one by `sqnAgeLimit`, nor jump over it by more than `sqnDelta`. */
+const CHECK_AGE = 0x01;
 const CHECK_DELTA = 0x02;
 /** Option octet of the test algorithm: RES of 128 bits. */
 const LONG_RES = 0x02;
 /** AMF of a resynchronisation (6.3.3). */
 const RESYNC_AMF = new Uint8Array(AMF_OCTETS);
+/** The AMF with which a test network asks a test USIM for a resynchronisation, AMFRESYNCH (TS 34.108, 8.1.2.2). */
+const ASKS_RESYNC = Uint8Array.of(0xff, 0xff);
 
 type AkaOutcome =
-  | { readonly is: 'ok'; readonly res: Uint8Array; readonly ck: Uint8Array; readonly ik: Uint8Array }
+  | {
+      readonly is: 'ok';
+      readonly res: Uint8Array;
+      readonly ck: Uint8Array;
+      readonly ik: Uint8Array;
+      /** For GSM access in the same breath: c3 of CK and IK (6.8.1.2). */
+      readonly kc: Uint8Array;
+    }
   | { readonly is: 'resync'; readonly auts: Uint8Array }
   /** AUTN is not the network's. */
   | { readonly is: 'macFailure' }
@@ -55,11 +65,12 @@ export function createAka(state: State, profileNumber: number, profile: Pick<Loa
     const content = profile.akas[index];
     if (content === undefined) return undefined;
     const { uses } = state.read(cellOf(index, content));
-    return content.authCounterMax !== undefined && uses >= content.authCounterMax ? undefined : content;
+    const most = mostUses(content);
+    return most !== undefined && uses >= most ? undefined : content;
   };
   const count = (index: number, content: AkaContent, sqn?: readonly number[]): void => {
     const held = state.read(cellOf(index, content));
-    const uses = content.authCounterMax === undefined ? held.uses : held.uses + 1;
+    const uses = mostUses(content) === undefined ? held.uses : held.uses + 1;
     if (sqn !== undefined || uses !== held.uses) {
       state.write(cellOf(index, content), { sqn: sqn ?? held.sqn, uses });
     }
@@ -79,9 +90,10 @@ export function createAka(state: State, profileNumber: number, profile: Pick<Loa
         return { is: 'macFailure' };
       }
       const accepted = accept(content, state.read(cellOf(index, content)).sqn, BigInt(bytesUint(sqn)));
-      if (accepted.fresh) {
+      const asksResync = isTest(content) && equalBytes(amf, ASKS_RESYNC);
+      if (accepted.fresh && !asksResync) {
         count(index, content, accepted.sqn);
-        return { is: 'ok', res, ck, ik };
+        return { is: 'ok', res, ck, ik, kc: kcOf(ck, ik) };
       }
       count(index, content);
       const highest = uintBytes(Number(accepted.highest), SQN_OCTETS);
@@ -94,28 +106,40 @@ export function createAka(state: State, profileNumber: number, profile: Pick<Loa
       const functions = FUNCTIONS[content.algorithm];
       count(index, content);
       const { res, ck, ik } = functions(content, rand, new Uint8Array(SQN_OCTETS), RESYNC_AMF);
-      return { sres: folded(res, 4), kc: folded(concat(ck, ik), 8) };
+      return { sres: folded(res, 4), kc: kcOf(ck, ik) };
     },
   };
 }
 
-/** Whether a sequence number is fresh (C.2.2), and what the memory of them is then; `highest` is SQN_MS. */
+/** The test algorithm takes no notice of the counter of uses and of the options of SQN (TCA interoperable format, 8.4). */
+function isTest({ algorithm }: AkaContent): boolean {
+  return algorithm === 'usim-test';
+}
+
+function mostUses(content: AkaContent): number | undefined {
+  return isTest(content) ? undefined : content.authCounterMax;
+}
+
+/**
+ * Whether a sequence number is fresh, and what the memory of them is then; `highest` is SQN_MS (C.2.1: it may not jump too far;
+ * C.2.2: it is higher than the last one of its index, and not too old).
+ */
 function accept(
   content: AkaContent,
   memory: readonly number[],
   sqn: bigint,
-):
-  | { readonly fresh: true; readonly sqn: readonly number[] }
-  | { readonly fresh: false; readonly highest: bigint } {
-  const seq = sqn >> IND_BITS;
+): { readonly fresh: boolean; readonly sqn: readonly number[]; readonly highest: bigint } {
+  const seq = Number(sqn >> IND_BITS);
   const ind = Number(sqn & IND_MASK);
   const highestSeq = Math.max(...memory);
-  const jump = (content.sqnOptions & CHECK_DELTA) !== 0 && seq - BigInt(highestSeq) > content.sqnDelta;
-  if (seq > BigInt(memory[ind] ?? 0) && !jump) {
-    return { fresh: true, sqn: memory.map((held, i) => (i === ind ? Number(seq) : held)) };
-  }
-  const highest = (BigInt(highestSeq) << IND_BITS) | BigInt(memory.indexOf(highestSeq));
-  return { fresh: false, highest };
+  const checks = isTest(content) ? 0 : content.sqnOptions;
+  const jumps = (checks & CHECK_DELTA) !== 0 && seq - highestSeq > content.sqnDelta;
+  const isOld = (checks & CHECK_AGE) !== 0 && highestSeq - seq >= content.sqnAgeLimit;
+  return {
+    fresh: seq > (memory[ind] ?? 0) && !jumps && !isOld,
+    sqn: memory.map((held, i) => (i === ind ? seq : held)),
+    highest: (BigInt(highestSeq) << IND_BITS) | BigInt(memory.indexOf(highestSeq)),
+  };
 }
 
 /** f1 to f5 and f1*, f5* at once. */
@@ -169,6 +193,10 @@ function tuakLengths(
 
 function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
   return Uint8Array.from(a, (octet, i) => octet ^ (b[i] ?? 0));
+}
+
+function kcOf(ck: Uint8Array, ik: Uint8Array): Uint8Array {
+  return folded(concat(ck, ik), 8);
 }
 
 /** The exclusive or of the blocks of `length` octets. */

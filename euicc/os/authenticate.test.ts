@@ -10,12 +10,19 @@ import { raw } from '../testing/terminal.ts';
 describe('AUTHENTICATE', () => {
   const key = new Secret(new Uint8Array(16));
   const rand = fromHex('23553CBE9637A89D218AE64DAE47BF35');
+  const fold = (bytes: Uint8Array, length: number): Uint8Array =>
+    Uint8Array.from({ length }, (_, i) =>
+      bytes.reduce((sum, octet, j) => (j % length === i ? sum ^ octet : sum), 0),
+    );
+  /** c3 of CK and IK. */
+  const kcOf = ({ ck, ik }: ReturnType<typeof milenage>): string =>
+    toHex(fold(Uint8Array.from([...ck.reveal(), ...ik.reveal()]), 8));
   const autnFor = (sqn: number): { readonly autn: string; readonly answer: string } => {
     const out = milenage({ k: key, opc: key, rand, sqn: uintBytes(sqn, 6), amf: fromHex('8000') });
     const hidden = uintBytes(sqn, 6).map((octet, i) => octet ^ (out.ak[i] ?? 0));
     return {
       autn: `${toHex(hidden)}8000${toHex(out.macA)}`,
-      answer: `DB08${toHex(out.res)}10${toHex(out.ck.reveal())}10${toHex(out.ik.reveal())}9000`,
+      answer: `DB08${toHex(out.res)}10${toHex(out.ck.reveal())}10${toHex(out.ik.reveal())}08${kcOf(out)}9000`,
     };
   };
   const command = (autn: string): string => `0088008122 10${toHex(rand)}10${autn}00`;
@@ -47,14 +54,9 @@ describe('AUTHENTICATE', () => {
 
   test('the GSM context answers SRES and Kc', async () => {
     const out = milenage({ k: key, opc: key, rand, sqn: new Uint8Array(6), amf: new Uint8Array(2) });
-    const fold = (bytes: Uint8Array, length: number): Uint8Array =>
-      Uint8Array.from({ length }, (_, i) =>
-        bytes.reduce((sum, octet, j) => (j % length === i ? sum ^ octet : sum), 0),
-      );
-    const kc = fold(Uint8Array.from([...out.ck.reveal(), ...out.ik.reveal()]), 8);
     await transcript(await osCard(), SELECT_USIM, VERIFY_1, [
       `0088008011 10${toHex(rand)}00`,
-      `04${toHex(fold(out.res, 4))}08${toHex(kc)}9000`,
+      `04${toHex(fold(out.res, 4))}08${kcOf(out)}9000`,
     ]);
   });
 
