@@ -31,6 +31,17 @@ test('octets cross a serial port on a pseudo terminal unchanged, both ways', asy
   await pty.link.close();
 });
 
+test('what the line cannot take at once crosses whole and in order', async () => {
+  const pty = openPty({ clock: realClock });
+  const port = await openSerialLink({ path: pty.path, baudRate: 115200, clock: realClock });
+  const text = Array.from({ length: 300_000 }, (_, i) => String(i)).join(' ');
+  const written = Promise.all([port.write(utf8Bytes(text)), port.write(utf8Bytes('\r'))]);
+  assert.equal(await readUntil(pty.link, text.length + 1), `${text}\r`);
+  await written;
+  await port.close();
+  await pty.link.close();
+});
+
 test('clients come and go, the other side stays', async () => {
   const pty = openPty({ clock: realClock });
   for (const text of ['first', 'second']) {

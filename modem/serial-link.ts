@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import { AgentError, errorOf } from '../base/errors.ts';
 import { createQueue } from '../base/queue.ts';
 import type { ByteLink } from './byte-link.ts';
+import { withDirectIo } from './direct-io.ts';
 import { findPortOwner } from './port-owner.ts';
 
 export type SerialOptions = {
@@ -43,6 +44,7 @@ export async function openSerialLink(options: SerialOptions): Promise<ByteLink> 
   }).catch(async (cause: unknown) => {
     throw await openError(path, errorOf(cause));
   });
+  if (port.port !== undefined) withDirectIo(port.port);
 
   const queue = createQueue<Uint8Array>(MAX_UNREAD_CHUNKS);
   let open = true;
