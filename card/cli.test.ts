@@ -82,7 +82,7 @@ test('a card is made from a new issuer, shown, and keeps its secrets', async (t)
   };
   assert.deepEqual(
     info.certificates.map(({ role }) => role),
-    ['CI', 'CI', 'EUM', 'eUICC', 'EUM', 'eUICC'],
+    ['CI', 'CI', 'EUM', 'eUICC', 'EUM', 'eUICC', 'ECASD', 'ECASD'],
   );
   assert.deepEqual(
     info.profiles.map(({ profileState, profileClass }) => [profileState, profileClass]),

@@ -16,6 +16,7 @@ import { issueEuiccCertificate } from '../operator/issuer/pki.ts';
 import { failed, readBytes, reading, writeNewFile } from './files.ts';
 import { type InitialProfile, readInitialProfiles } from './initial-profiles.ts';
 import { type Chain, type Found, type IssuerFiles, readIssuerFiles } from './issuer-files.ts';
+import { newStaticKeys } from './static-keys.ts';
 import { type KeyOptions, makeStoreKey } from './store-key.ts';
 
 export type CreateOptions = KeyOptions & {
@@ -79,6 +80,7 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     furtherCredentials: further,
     eid,
     ciCertificates: files.cis.map(({ certificate }) => certificate.raw),
+    securityModules: newStaticKeys(context, files, eid, credentials),
     managed: keys !== undefined,
     ...(keys === undefined ? {} : { isdRKeys: keys.keys }),
     ...(options.defaultDpAddress === undefined ? {} : { defaultDpAddress: options.defaultDpAddress }),

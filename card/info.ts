@@ -18,7 +18,7 @@ import { ListNotificationRequest, ListNotificationResponse } from '../codec/rsp/
 import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
 import { GetEimConfigurationDataRequest, GetEimConfigurationDataResponse } from '../codec/rsp/sgp32-eim.ts';
 import { type Certificate, parseCertificate } from '../crypto/x509.ts';
-import { identityCell, keysetCells } from '../euicc/records.ts';
+import { identityCell, keysetCells, securityModulesCell } from '../euicc/records.ts';
 import { createState, need } from '../euicc/state.ts';
 import { type CardStore, STORE_VERSION } from '../euicc/store.ts';
 import { type Es10, openIsdR } from './terminal.ts';
@@ -27,7 +27,7 @@ import { type Es10, openIsdR } from './terminal.ts';
 type Plain = string | number | boolean | null | readonly Plain[] | { readonly [name: string]: Plain };
 
 type CertificateInfo = {
-  readonly role: 'CI' | 'EUM' | 'eUICC';
+  readonly role: 'CI' | 'EUM' | 'eUICC' | 'ECASD';
   readonly subject: string;
   readonly issuer: string;
   readonly curve: string;
@@ -83,6 +83,7 @@ export async function readCardInfo(slot: CardSlot, store: CardStore, octets: num
         certificateInfo('EUM', eumCertificate),
         certificateInfo('eUICC', euiccCertificate),
       ]),
+      ...state.read(securityModulesCell).map(({ certificate }) => certificateInfo('ECASD', certificate)),
     ],
     addresses:
       (await asked(es10, EuiccConfiguredAddressesRequest.encode({}), EuiccConfiguredAddressesResponse)) ??

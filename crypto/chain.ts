@@ -92,6 +92,44 @@ export function verifyEuicc(ec: Ec, evidence: EuiccEvidence, trust: EuiccTrust):
   return { accepted: checks.every(({ ok }) => ok), checks };
 }
 
+/**
+ * Checks CERT.ECASD.ECKA, whose key an SM agrees on keys with: from the EUM of this eUICC, for its EID and for key agreement alone.
+ * The EUM certificate and the eUICC itself are judged by `verifyEuicc`. Never throws.
+ */
+export function verifyEcasdCertificate(
+  ec: Ec,
+  evidence: {
+    readonly ecasdCertificate: Uint8Array;
+    readonly eumCertificate: Uint8Array;
+    readonly eid: string;
+  },
+  trust: Pick<EuiccTrust, 'crls' | 'at'>,
+): Verdict {
+  const checks: VerdictCheck[] = [];
+  const check = (name: string, ok: boolean, detail: string): void => {
+    checks.push(ok ? { name, ok } : { name, ok, detail });
+  };
+  const ecasd = readCertificate(evidence.ecasdCertificate);
+  const eum = readCertificate(evidence.eumCertificate);
+  if (typeof ecasd === 'string' || typeof eum === 'string') {
+    const detail = [ecasd, eum].filter((part) => typeof part === 'string').join('; ');
+    return { accepted: false, checks: [{ name: 'ECASD certificate readable', ok: false, detail }] };
+  }
+  check('ECASD certificate signature', isSignedBy(ec, ecasd, eum), 'not signed by the EUM');
+  check('ECASD validity dates', isValidAt(ecasd, trust.at), datesText([ecasd], trust.at));
+  check('ECASD not revoked', !isRevoked(ec, ecasd, eum, trust.crls), 'a revocation list names it');
+  const usage = ecasd.keyUsage ?? [];
+  check(
+    'ECASD key usage',
+    !ecasd.isCa && usage.length === 1 && hasUsage(ecasd, KEY_USAGE.keyAgreement),
+    'keyAgreement alone',
+  );
+  check('ECASD EID range of the EUM', isWithinEumRange(ecasd, eum), 'outside the permitted names');
+  const certified = ecasd.subject.serialNumber ?? '';
+  check('ECASD EID', certified === evidence.eid, `certificate ${certified}, eUICC ${evidence.eid}`);
+  return { accepted: checks.every(({ ok }) => ok), checks };
+}
+
 function readCertificate(der: Uint8Array): Certificate | string {
   try {
     return parseCertificate(der);
@@ -129,7 +167,6 @@ function hasUsage(certificate: Certificate, bit: number): boolean {
   return certificate.keyUsage?.includes(bit) === true;
 }
 
-/** SGP.22 4.5.2.1.0.2: organization equal and the EID beginning with the permitted serialNumber. */
 /** Whether the certificate's EID lies in a range that its EUM may issue (SGP.22 4.5.2.1.0.2). */
 export function isWithinEumRange(euicc: Certificate, eum: Certificate): boolean {
   const { organization, serialNumber } = euicc.subject;

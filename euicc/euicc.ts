@@ -29,6 +29,7 @@ import { createProfiles } from './profiles.ts';
 import { identityCell, type IdentityRecord, packageCell, profileCells } from './records.ts';
 import type { EuiccIdentity } from './rsp/identity.ts';
 import { createRspSession } from './rsp/session.ts';
+import { findStaticKey } from './security-modules.ts';
 import { createState, need, type State } from './state.ts';
 import type { CardStore } from './store.ts';
 
@@ -102,7 +103,8 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     host: {
       euiccInfo2: () => currentEuiccInfo2(es10),
       crls: () => storedCrls(state),
-      findOtKey: (smdpOid, publicKey) => findOtKey(state, smdpOid, publicKey),
+      findOtKey: (smdpOid, publicKey) =>
+        findStaticKey(state, publicKey) ?? findOtKey(state, smdpOid, publicKey),
       keepOtKey: (smdpOid, pair) => keepOtKey(state, smdpOid, pair),
     },
   });
@@ -122,7 +124,7 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
   const present = (): PresentedProfile => presented(state, log, profiles.enabled?.number);
   const profile = present();
   const isdR = createIsdR(es10);
-  const ecasd = createEcasd(record);
+  const ecasd = createEcasd({ state, record });
   const isdPs = createIsdPs(profiles);
   const card: Card = {
     state,

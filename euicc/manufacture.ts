@@ -11,7 +11,14 @@ import { type Certificate, parseCertificate } from '../crypto/x509.ts';
 import { createNotifications } from './notifications.ts';
 import { loadProfilePackage } from './profile-loader.ts';
 import { createProfiles, type ProfileMetadata } from './profiles.ts';
-import { identityCell, type IdentityRecord, keysetCells, settingsCell } from './records.ts';
+import {
+  identityCell,
+  type IdentityRecord,
+  keysetCells,
+  securityModulesCell,
+  settingsCell,
+} from './records.ts';
+import { moduleRecord, type PersonalisedModule } from './security-modules.ts';
 import { createState } from './state.ts';
 import type { CardStore } from './store.ts';
 
@@ -48,6 +55,8 @@ export type Personalisation = PersonalisedCredential & {
     readonly dek: Secret<Uint8Array>;
     readonly sequenceCounter?: number;
   };
+  /** Static key agreement pairs of the ECASD; none unless given. */
+  readonly securityModules?: readonly PersonalisedModule[];
   /** Functions that change profiles need a secure channel under these keys. */
   readonly managed: boolean;
   /** Members of EUICCInfo2 that differ from this card's own. */
@@ -98,6 +107,10 @@ export async function manufactureEuicc(options: {
     rootDsAddress: given.rootDsAddress ?? DEFAULT_DS_ADDRESS,
     memory: given.memory ?? DEFAULT_MEMORY,
   });
+  if (given.securityModules !== undefined) {
+    const modules = given.securityModules.map((made) => moduleRecord(ec, given.eid, made));
+    state.write(securityModulesCell, modules);
+  }
   if (given.isdRKeys !== undefined) {
     const { kvn, enc, mac, dek, sequenceCounter = 0 } = given.isdRKeys;
     state.write(keysetCells(kvn), {

@@ -154,6 +154,21 @@ export type OtKeyRecord = CborOf<typeof otKey>;
 /** One-time keys of downloads that did not end, the oldest first. */
 export const otKeysCell = cell<readonly OtKeyRecord[]>('otkeys', cborList(otKey, 16), []);
 
+const securityModule = cborMap({
+  curve: { key: 1, type: cborWord('P-256', 'brainpoolP256r1') },
+  privateKey: { key: 2, type: cborBytes({ length: 32 }) },
+  publicKey: { key: 3, type: cborBytes({ length: 65 }) },
+  certificate: { key: 4, type: certificate },
+});
+export type SecurityModuleRecord = CborOf<typeof securityModule>;
+
+/** The key agreement pairs of the ECASD, SK.ECASD.ECKA, each with its certificate. */
+export const securityModulesCell = cell<readonly SecurityModuleRecord[]>(
+  'modules',
+  cborList(securityModule, 64),
+  [],
+);
+
 /** Certificate revocation lists by the key identifier of their issuer, in hex; the parts of one with their number behind a dot. */
 export const crlCells = cellFamily<Uint8Array | undefined>(
   'crl/',

@@ -46,6 +46,7 @@ export type MainJobWorldOptions = {
   readonly seed?: number;
   readonly profileBytes?: number;
   readonly secondLayer?: 'scp03' | 'scp80';
+  readonly euiccKey?: 'static' | 'dynamic';
   readonly log?: Log;
 };
 
@@ -95,6 +96,7 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
     switchDeadlineMs: SWITCH_DEADLINE_MS,
     witness: () => {},
     secondLayer: options.secondLayer ?? 'scp03',
+    euiccKey: options.euiccKey ?? 'dynamic',
   });
   const { euicc, mnos } = backEnd;
   const { eid } = euicc;
@@ -180,12 +182,13 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
 }
 
 function registerCard({ smsr, euicc }: BackEnd, { iccid }: Bootstrap): Promise<void> {
-  const { eid, euiccCertificate, eumCertificate, isdRKeys } = euicc;
+  const { eid, euiccCertificate, eumCertificate, isdRKeys, securityModules } = euicc;
   return smsr.registerEis({
     eid,
     euiccCertificate,
     eumCertificate,
     isdRKeys,
+    ecasdCertificates: securityModules.map(({ certificate }) => certificate),
     source: 'issuer',
     profiles: [{ iccid, mno: '', profileClass: 'provisioning', state: 'enabled' }],
   });

@@ -92,6 +92,7 @@ export async function managedWorld(
     euiccCertificate,
     eumCertificate,
     isdRKeys,
+    ecasdCertificates: euicc.securityModules.map(({ certificate }) => certificate),
     source: 'Maker',
     profiles: [{ iccid: PROVISIONING_ICCID, mno: '', profileClass: 'provisioning', state: 'enabled' }],
   });
@@ -104,6 +105,7 @@ export async function managedWorld(
     ciPKId: euicc.ciPKId,
     euiccPrivateKey: euicc.euiccKey.privateKey,
     isdRKeys: { ...isdRKeys, sequenceCounter },
+    securityModules: euicc.securityModules,
     managed,
   });
   t.after(() => card.close());
@@ -129,7 +131,7 @@ export async function managedWorld(
     if (smdp === undefined) throw new Error(`no SM-DP of ${mno}`);
     return smdp;
   };
-  return { basic, clock, eid, service, card, isdR, isdRKeys, smdpOf, identities, store };
+  return { euicc, basic, clock, eid, service, card, isdR, isdRKeys, smdpOf, identities, store };
 }
 
 /** A new channel, the script, and what the agent would report; the card is reset after it, as a REFRESH asks. */
@@ -139,8 +141,13 @@ export async function play(world: ManagedWorld, script: Uint8Array): Promise<Uin
   return encodeResponseScript({ executed: responses.length, responses });
 }
 
-/** Everything up to the package for this card, over one channel to its ISD-R. */
-export async function boundPackage(world: ManagedWorld, mno: MnoName, channel: CardChannel) {
+/** Everything up to the package for this card, over one channel to its ISD-R; bound to its static key where that is wanted. */
+export async function boundPackage(
+  world: ManagedWorld,
+  mno: MnoName,
+  channel: CardChannel,
+  keyMode: 'static' | 'dynamic' = 'dynamic',
+) {
   const { eid, service } = world;
   const smdp = world.smdpOf(mno);
   const opened = await smdp.initiateAuthentication(await startSession(channel));
@@ -155,25 +162,33 @@ export async function boundPackage(world: ManagedWorld, mno: MnoName, channel: C
     authenticateServerResponse,
   });
   const { iccid } = await smdp.downloadOrder({ eid, orderId: `${mno} ${transactionId.join()}` });
+  const keys =
+    keyMode === 'static' ? await service.as(mno).euiccKeys({ mno, eid, transactionId }) : undefined;
   const answer = await smdp.authenticateClient({
     transactionId,
     authenticateServerResponse,
     eid,
     iccid,
     verdict,
+    ...(keys === undefined ? {} : { ecasdCertificates: keys.certificates }),
   });
   const prepareDownloadResponse = await prepareDownload(channel, answer);
   const { boundProfilePackage } = await smdp.getBoundProfilePackage({
     transactionId,
     prepareDownloadResponse,
   });
-  return { iccid, transactionId, boundProfilePackage };
+  return { iccid, transactionId, boundProfilePackage, prepareDownloadResponse };
 }
 
 /** Everything up to the script that loads a profile of this MNO. */
-export async function loadScript(world: ManagedWorld, mno: MnoName, rightsGrantOfDonor?: Uint8Array) {
+export async function loadScript(
+  world: ManagedWorld,
+  mno: MnoName,
+  rightsGrantOfDonor?: Uint8Array,
+  keyMode?: 'static' | 'dynamic',
+) {
   const { eid, service } = world;
-  const bound = await boundPackage(world, mno, await world.isdR());
+  const bound = await boundPackage(world, mno, await world.isdR(), keyMode);
   const again = () =>
     service.as(mno).secureProfile({
       mno,

@@ -70,6 +70,8 @@ export async function openBackEnd(options: {
   readonly fault?: IdentityFault;
   /** How the SM-SR protects what it sends to the eUICC; SCP03 unless given. */
   readonly secondLayer?: 'scp03' | 'scp80';
+  /** Which key of the eUICC profiles are bound to; dynamic unless given. */
+  readonly euiccKey?: 'static' | 'dynamic';
   readonly switchDeadlineMs: number;
   readonly witness: (needle: Needle) => void;
 }): Promise<BackEnd> {
@@ -142,6 +144,7 @@ export async function openBackEnd(options: {
       store: mnoStore,
       smdp,
       smsr: smsr.as(name),
+      ...(options.euiccKey === 'static' ? { euiccKeys: smsr.as(name) } : {}),
       policy: { contracts: MNOS.map((other) => other.name), adHoc: false, deleteAfterChange: true },
       partner: (other) => partners.get(other),
       link: options.openLink(`back-end-${name}`),
@@ -159,6 +162,7 @@ export async function openBackEnd(options: {
   for (const [name, key] of Object.entries(euicc.isdRKeys)) {
     if (typeof key !== 'number') value(`ISD-R ${name}`, key.reveal());
   }
+  for (const { key } of euicc.securityModules) value('SK.ECASD.ECKA', key.privateKey.reveal());
   return {
     euicc,
     smsr,

@@ -31,7 +31,7 @@ const SWITCH_DEADLINE_MS = 120_000;
 const POLL_MS = 50;
 
 export type MainJobOptions = Pick<LabOptions, 'baud' | 'profileBytes' | 'reject'> &
-  Partial<Pick<LabOptions, 'secondLayer'>> & {
+  Partial<Pick<LabOptions, 'secondLayer' | 'euiccKey'>> & {
     /** A folder of its own, made when missing. */
     readonly folder: string;
     readonly clock: Clock;
@@ -81,6 +81,7 @@ export async function runMainJob(options: MainJobOptions): Promise<Report> {
       witness: (needle) => void needles.push(needle),
       ...(options.reject === undefined ? {} : { fault: options.reject }),
       ...(options.secondLayer === undefined ? {} : { secondLayer: options.secondLayer }),
+      ...(options.euiccKey === undefined ? {} : { euiccKey: options.euiccKey }),
     });
     opened.push(() => backEnd.close());
     const bootstrap = createBootstrap({ plmn: BOOTSTRAP_PLMN, random });
@@ -92,6 +93,7 @@ export async function runMainJob(options: MainJobOptions): Promise<Report> {
       euiccCertificate: euicc.euiccCertificate,
       eumCertificate: euicc.eumCertificate,
       isdRKeys: euicc.isdRKeys,
+      ecasdCertificates: euicc.securityModules.map(({ certificate }) => certificate),
       source: 'issuer',
       profiles: [{ iccid: bootstrap.iccid, mno: '', profileClass: 'provisioning', state: 'enabled' }],
     });
@@ -280,7 +282,7 @@ function stepText(procedure: Procedure): string {
     case 'authenticating':
       return 'activation request; asks the eUICC for status, capability and certificate';
     case 'preparing':
-      return `eUICC accepted after ${procedure.verdict?.checks.length ?? 0} checks; asks for a one-time key`;
+      return `eUICC accepted after ${procedure.verdict?.checks.length ?? 0} checks; ${procedure.keyMode === 'static' ? 'names its static key' : 'asks for a one-time key'}`;
     case 'installing':
       return `profile ${procedure.iccid ?? ''} built and sent under two layers, ${procedure.packageBytes ?? 0} octets`;
     case 'enabling':

@@ -10,6 +10,8 @@ export type LabOptions = {
   readonly reject: 'untrusted' | 'expired' | 'revoked' | 'wrong-eid' | undefined;
   /** How the SM-SR protects what it sends to the eUICC. */
   readonly secondLayer: 'scp03' | 'scp80';
+  /** Which key of the eUICC the SM-DP binds profiles to. */
+  readonly euiccKey: 'static' | 'dynamic';
   /** Where state, databases and logs stay; undefined for a folder that is removed at the end. */
   readonly keep: string | undefined;
 };
@@ -62,6 +64,14 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
         .choices(['scp03', 'scp80'])
         .default('scp03'),
     )
+    .addOption(
+      new Option(
+        '--euicc-key <kind>',
+        'what profiles are bound to: the key in the ECASD, or one that the eUICC makes for each download',
+      )
+        .choices(['static', 'dynamic'])
+        .default('dynamic'),
+    )
     .option('--keep <dir>', 'keep state, databases, logs and recordings in this folder')
     .addHelpText(
       'after',
@@ -77,6 +87,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     profileBytes: number;
     reject?: NonNullable<LabOptions['reject']>;
     secondLayer: LabOptions['secondLayer'];
+    euiccKey: LabOptions['euiccKey'];
     keep?: string;
   }>();
   return {
@@ -85,6 +96,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     profileBytes: values.profileBytes,
     reject: values.reject,
     secondLayer: values.secondLayer,
+    euiccKey: values.euiccKey,
     keep: values.keep,
   };
 }

@@ -5,7 +5,7 @@ import type { Verdict } from '../crypto/verdict.ts';
 export type ProcedureReport = {
   readonly kind: 'provisioning' | 'mno-change';
   readonly family: 'C';
-  readonly keyMode: 'dynamic';
+  readonly keyMode: 'static' | 'dynamic';
   readonly secondLayer: 'scp03' | 'scp80';
   readonly mno: string;
   readonly iccid: string;

@@ -59,6 +59,7 @@ export async function openTerminal(options: {
       euiccPrivateKey: euicc.euiccKey.privateKey,
       ciCertificates: euicc.ciCertificates,
       isdRKeys: euicc.isdRKeys,
+      securityModules: euicc.securityModules,
       ciPKId: euicc.ciPKId,
       managed: true,
       profiles: [

@@ -50,6 +50,8 @@ export type SmDp = {
     readonly eid: Eid;
     readonly iccid: Iccid;
     readonly verdict: Verdict;
+    /** CERT.ECASD.ECKA: the profile is to be bound to the static key of one of them; to a one-time key unless given. */
+    readonly ecasdCertificates?: readonly Uint8Array[];
   }): Promise<AuthenticateClientAnswer>;
   /** ES9+.GetBoundProfilePackage: checks euiccSignature2, builds the package, binds it to otPK.EUICC and signs. */
   getBoundProfilePackage(request: {
@@ -99,8 +101,8 @@ export type EisRegistration = {
   readonly isdRKeys: Scp03Keys & { readonly kvn: number };
   /** The sequence counter of the card's next session; that of a new eUICC unless given. */
   readonly sequenceCounter?: number;
-  /** PK.ECASD.ECKA, 04 X Y, for static key agreement. */
-  readonly ecasdPublicKey?: Uint8Array;
+  /** CERT.ECASD.ECKA, X.509 DER: the keys for static key agreement. */
+  readonly ecasdCertificates?: readonly Uint8Array[];
   readonly profiles: readonly EisProfile[];
   /** Who states it: the manufacturer's name. */
   readonly source: string;
@@ -199,6 +201,16 @@ export type SmSr = {
     readonly eid: Eid;
     readonly pendingNotification: Uint8Array;
   }): Promise<NotificationResult>;
+};
+
+/** An SM-SR as those see it who bind profiles to an eUICC's static key (seed 57, 58). */
+export type EuiccKeys = {
+  /** CERT.ECASD.ECKA of the eUICC, X.509 DER. Needs the accepted verdict of this transaction. */
+  euiccKeys(request: {
+    readonly mno: string;
+    readonly eid: Eid;
+    readonly transactionId: Uint8Array;
+  }): Promise<{ readonly certificates: readonly Uint8Array[] }>;
 };
 
 /** POL2 of a profile at the SM-SR (SGP.02 3.6): may it be disabled, may it be deleted, must it go when it is disabled. */

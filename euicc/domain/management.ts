@@ -19,6 +19,8 @@ export const DATA_OBJECT = {
   keyInformation: 0x00e0,
   sequenceCounter: 0x00c1,
   eid: 0x005a,
+  /** Certificate of a security domain (GlobalPlatform Amendment E 4.10). */
+  certificate: 0x7f21,
 } as const;
 
 const PERSONALIZED = 0x0f;

@@ -50,7 +50,10 @@ export type SessionHost = {
   /** EUICCInfo2 as a whole object BF22. */
   readonly euiccInfo2: () => Uint8Array;
   readonly crls: () => readonly Crl[];
-  /** A one-time key kept from a download that did not end (SGP.22 5.7.5, bppEuiccOtpk). */
+  /**
+   * The key that bppEuiccOtpk names (SGP.22 5.7.5): a one-time key kept from a download that did not end, or the static key of the
+   * ECASD.
+   */
   readonly findOtKey: (smdpOid: string, publicKey: Uint8Array) => EcKeyPair | undefined;
   readonly keepOtKey: (smdpOid: string, pair: EcKeyPair) => void;
 };

@@ -64,6 +64,7 @@ async function newCard({ ec, random, log, clock }: Context): Promise<SimCard> {
       euiccPrivateKey: made.euiccKey.privateKey,
       ciCertificates: made.ciCertificates,
       isdRKeys: made.isdRKeys,
+      securityModules: made.securityModules,
       ciPKId: made.ciPKId,
       managed: false,
       profiles: [

@@ -9,6 +9,7 @@ import {
   createCi,
   createEum,
   type Eum,
+  issueEcasdCertificate,
   issueEuiccCertificate,
   issueRevocationList,
   type Issuing,
@@ -25,6 +26,9 @@ export type IsdRKeys = {
   readonly dek: Secret<Uint8Array>;
 };
 
+/** SK.ECASD.ECKA, PK.ECASD.ECKA and CERT.ECASD.ECKA, DER. */
+export type ManufacturedModule = { readonly key: EcKeyPair; readonly certificate: Uint8Array };
+
 /** What goes into the eUICC, and its public part and management keys to the SM-SR that registers it. */
 export type ManufacturedEuicc = {
   /** What the eUICC claims to be. */
@@ -38,6 +42,8 @@ export type ManufacturedEuicc = {
   /** Key identifier of the CI by which servers ask for its chain: the good CI's, also with the fault `untrusted`. */
   readonly ciPKId: Uint8Array;
   readonly isdRKeys: IsdRKeys;
+  /** The key agreement pairs in the ECASD, each with its certificate (seed 57). */
+  readonly securityModules: readonly ManufacturedModule[];
   /** The EUM's list that names this eUICC, DER; only for the fault `revoked`. */
   readonly revocationList?: Uint8Array;
 };
@@ -65,12 +71,16 @@ export function manufactureOrder(
   const eum = fault === 'untrusted' ? strangeEum(issuing, order.eum) : order.eum;
   const eid = eidOf(eum, order.serial);
   const euiccKey = ec.generate(eum.curve);
+  const until = fault === 'expired' ? { notAfter: Math.floor(at / 1000) * 1000 - DAY } : {};
   const euiccCertificate = issueEuiccCertificate(issuing, eum, {
+    ...until,
     eid: fault === 'wrong-eid' ? eidOf(eum, order.serial + 1) : eid,
     publicKey: euiccKey.publicKey,
-    ...(fault === 'expired' ? { notAfter: Math.floor(at / 1000) * 1000 - DAY } : {}),
   });
   const key = (): Secret<Uint8Array> => new Secret(random.bytes(16));
+  const isdRKeys = { kvn: KEY_VERSION[order.secondLayer ?? 'scp03'], enc: key(), mac: key(), dek: key() };
+  const staticKey = ec.generate(eum.curve);
+  const certificate = issueEcasdCertificate(issuing, eum, { ...until, eid, publicKey: staticKey.publicKey });
   return {
     eid,
     euiccCertificate,
@@ -78,7 +88,8 @@ export function manufactureOrder(
     euiccKey,
     ciCertificates: [ci.certificate],
     ciPKId: keyIdentifier(ci.publicKey),
-    isdRKeys: { kvn: KEY_VERSION[order.secondLayer ?? 'scp03'], enc: key(), mac: key(), dek: key() },
+    isdRKeys,
+    securityModules: [{ key: staticKey, certificate }],
     ...(fault === 'revoked'
       ? { revocationList: issueRevocationList(issuing, eum, { number: 1, revoked: [euiccCertificate] }) }
       : {}),

@@ -104,6 +104,19 @@ export function issueEuiccCertificate(
   eum: Eum,
   euicc: { readonly eid: Eid; readonly publicKey: Uint8Array; readonly notAfter?: number },
 ): Uint8Array {
+  return issueToEuicc(issuing, eum, euicc, {
+    title: 'eUICC',
+    keyUsage: [KEY_USAGE.digitalSignature],
+    policies: [RSP_ROLE.euicc],
+  });
+}
+
+function issueToEuicc(
+  issuing: Issuing,
+  eum: Eum,
+  euicc: { readonly eid: Eid; readonly publicKey: Uint8Array; readonly notAfter?: number },
+  { title, ...use }: { readonly title: string } & Pick<CertificateRequest, 'keyUsage' | 'policies'>,
+): Uint8Array {
   const { ec, random, at } = issuing;
   const { organization } = eum.name;
   const validity = validFor(at, EUM_YEARS);
@@ -113,15 +126,27 @@ export function issueEuiccCertificate(
     subject: {
       ...(organization === undefined ? {} : { organization }),
       serialNumber: euicc.eid,
-      commonName: `${organization ?? ''} eUICC`.trim(),
+      commonName: `${organization ?? ''} ${title}`.trim(),
     },
     curve: eum.curve,
     publicKey: euicc.publicKey,
     notBefore: Math.min(validity.notBefore, notAfter - YEAR),
     notAfter,
-    keyUsage: [KEY_USAGE.digitalSignature],
-    policies: [RSP_ROLE.euicc],
+    ...use,
   });
+}
+
+/**
+ * CERT.ECASD.ECKA: the key with which an SM agrees on keys with this eUICC, made at its manufacture (SGP.02 2.3.2, seed 57). It is an
+ * X.509 certificate as all others here. It names no role and serves for key agreement alone, so that it never passes for
+ * CERT.EUICC.ECDSA. `notAfter` as there.
+ */
+export function issueEcasdCertificate(
+  issuing: Issuing,
+  eum: Eum,
+  euicc: { readonly eid: Eid; readonly publicKey: Uint8Array; readonly notAfter?: number },
+): Uint8Array {
+  return issueToEuicc(issuing, eum, euicc, { title: 'ECASD', keyUsage: [KEY_USAGE.keyAgreement] });
 }
 
 /** CERT.DPauth.ECDSA and CERT.DPpb.ECDSA of one SM-DP, each with a key of its own on the CI's curve. */

@@ -20,7 +20,7 @@ import type { MessageLink } from '../../transport/message-link.ts';
 import { formatTopic, operatorFilter, parseTopic } from '../../transport/topics.ts';
 import { answerBlocks } from '../../transport/block-server.ts';
 import { makeManifest } from '../../transport/manifest.ts';
-import type { PartnerMno, SmDp, SmSr } from '../roles.ts';
+import type { EuiccKeys, PartnerMno, SmDp, SmSr } from '../roles.ts';
 import type { MnoStore, OutgoingMessage, StepCommit } from './mno-store.ts';
 import { createPartner } from './partner.ts';
 import type { ChangePolicy } from './pcf.ts';
@@ -41,6 +41,8 @@ export type MnoOptions = {
   readonly store: MnoStore;
   readonly smdp: SmDp;
   readonly smsr: SmSr;
+  /** Given, profiles are bound to the eUICC's static key (seed 57); otherwise it is asked for a new one each time (seed 59). */
+  readonly euiccKeys?: EuiccKeys;
   readonly policy: ChangePolicy;
   readonly partner: (name: string) => PartnerMno | undefined;
   readonly link: MessageLink;
@@ -73,6 +75,7 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
     mno: name,
     smdp,
     smsr,
+    ...(options.euiccKeys === undefined ? {} : { euiccKeys: options.euiccKeys }),
     partner: options.partner,
     clock,
     random,

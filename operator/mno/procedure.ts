@@ -34,7 +34,8 @@ export type Procedure = {
   readonly imei: Imei;
   readonly kind: 'provisioning' | 'mno-change';
   readonly family: 'C';
-  readonly keyMode: 'dynamic';
+  /** Which key of the eUICC its profile is bound to: its static one, or one that it makes for this download (seed 57, 59). */
+  readonly keyMode: 'static' | 'dynamic';
   readonly secondLayer: ScriptJob['secondLayer'];
   readonly step: ProcedureStep;
   /** The SM-DP's transactionId and what it signed, to check the eUICC's answer against. */

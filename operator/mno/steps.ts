@@ -5,7 +5,7 @@ import { type AgentError, isAgentError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 import type { DownMessage, UpMessage, UpOf } from '../../codec/wire.ts';
 import { DEFAULT_BLOCK_SIZE } from '../../transport/manifest.ts';
-import type { EisProfile, PartnerMno, ScriptJob, SmDp, SmSr } from '../roles.ts';
+import type { EisProfile, EuiccKeys, PartnerMno, ScriptJob, SmDp, SmSr } from '../roles.ts';
 import { afterConfirmation, ENDED, type Procedure } from './procedure.ts';
 
 export type StepContext = {
@@ -13,6 +13,8 @@ export type StepContext = {
   readonly mno: string;
   readonly smdp: SmDp;
   readonly smsr: SmSr;
+  /** Given, new procedures bind profiles to the static keys that it names. */
+  readonly euiccKeys?: EuiccKeys;
   readonly partner: (name: string) => PartnerMno | undefined;
   readonly clock: Clock;
   readonly random: Random;
@@ -51,7 +53,7 @@ export async function activationRequest(
       imei: message.imei,
       kind: message.kind,
       family: 'C',
-      keyMode: 'dynamic',
+      keyMode: context.euiccKeys === undefined ? 'dynamic' : 'static',
       secondLayer: 'scp03',
       step: 'authenticating',
       rspTransaction: answer.transactionId,
@@ -102,13 +104,19 @@ export async function authenticateResponse(
   }
   const donor = await donorOf(context, judged);
   if (donor !== undefined && 'refusal' in donor) return refuse(context, judged, donor.refusal);
+  const transactionId = procedure.rspTransaction;
+  const keys =
+    procedure.keyMode === 'static'
+      ? await context.euiccKeys?.euiccKeys({ mno, eid, transactionId })
+      : undefined;
   const { iccid } = await smdp.downloadOrder({ eid, orderId: procedure.orderId });
   const answer = await smdp.authenticateClient({
-    transactionId: procedure.rspTransaction,
+    transactionId,
     authenticateServerResponse: message.authenticateServerResponse,
     eid,
     iccid,
     verdict,
+    ...(keys === undefined ? {} : { ecasdCertificates: keys.certificates }),
   });
   return {
     procedure: { ...judged, step: 'preparing', iccid, ...(donor === undefined ? {} : { donor }) },

@@ -18,8 +18,8 @@ import {
 } from '../../codec/rsp/prepare-download.ts';
 import { withSignature } from '../../codec/rsp/types.ts';
 import type { TypeOf } from '../../codec/tlv-table.ts';
-import { verifyEuicc } from '../../crypto/chain.ts';
-import type { Ec } from '../../crypto/ec.ts';
+import { verifyEcasdCertificate, verifyEuicc } from '../../crypto/chain.ts';
+import type { CurveName, Ec } from '../../crypto/ec.ts';
 import type { Verdict } from '../../crypto/verdict.ts';
 import { parseCertificate } from '../../crypto/x509.ts';
 
@@ -83,6 +83,34 @@ export function checkAuthenticateResponse(
   const failed = checks.filter(({ ok }) => !ok).map(({ name }) => name);
   if (failed.length > 0) throw refused('the identity does not hold', { failed: failed.join(', ') });
   return response.value;
+}
+
+/**
+ * The static key to bind a profile to: of the security module that is for this SM-DP, or of the one that is for all (seed 47, 48).
+ * Throws `REFUSED` where the certificate does not hold, and where there is none on the curve of CERT.DPpb.
+ */
+export function staticKeyOf(
+  ec: Ec,
+  request: {
+    readonly ecasdCertificates: readonly Uint8Array[];
+    readonly eumCertificate: Uint8Array;
+    readonly eid: Eid;
+    readonly registeredId: string;
+    readonly curve: CurveName;
+    readonly at: number;
+  },
+): Uint8Array {
+  const { eumCertificate, eid, registeredId, curve, at } = request;
+  const offered = request.ecasdCertificates.map(parseCertificate).filter((each) => each.curve === curve);
+  const certificate =
+    offered.find(({ registeredIds }) => registeredIds.includes(registeredId)) ??
+    offered.find(({ registeredIds }) => registeredIds.length === 0);
+  if (certificate === undefined) throw refused('the eUICC has no static key for this SM-DP', { curve });
+  const evidence = { ecasdCertificate: certificate.raw, eumCertificate, eid };
+  const { checks } = verifyEcasdCertificate(ec, evidence, { crls: [], at });
+  const failed = checks.filter(({ ok }) => !ok).map(({ name }) => name);
+  if (failed.length > 0) throw refused('the static key does not hold', { failed: failed.join(', ') });
+  return certificate.publicKey;
 }
 
 /**

@@ -68,6 +68,7 @@ export async function addSession(
       prepareDownloadResponse: null,
       boundProfilePackage: null,
       profileBytes: null,
+      staticKey: null,
       built: 0,
       ver: 1,
       createdAt: at,

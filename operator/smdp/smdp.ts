@@ -30,6 +30,7 @@ import {
   euiccOtpkOf,
   refused,
   requireAccepted,
+  staticKeyOf,
 } from './evidence.ts';
 import { handlePendingNotification } from './notifications.ts';
 import { buildProfilePackage } from './profile-builder.ts';
@@ -168,7 +169,8 @@ async function authenticateClient(
     const evidence = checkAuthenticateResponse(ec, { response, eid, serverSigned1, ciCertificate, at });
     deliverable(await findSubscription(tx, owner, { iccid }), eid, iccid);
     const { certificate, key } = pki.dpPb;
-    const bppEuiccOtpk = (await packageBefore(tx, session, { eid, iccid }))?.euiccOtpk;
+    const staticKey = staticKeyFor(context, request, evidence.eumCertificate);
+    const bppEuiccOtpk = staticKey ?? (await packageBefore(tx, session, { eid, iccid }))?.euiccOtpk;
     const smdpSigned2 = SmdpSigned2.encode({
       transactionId,
       ccRequiredFlag: false,
@@ -189,6 +191,7 @@ async function authenticateClient(
         authenticateServerResponse: response,
         smdpSigned2,
         smdpSignature2,
+        staticKey: staticKey ?? null,
       },
       at,
     );
@@ -198,6 +201,18 @@ async function authenticateClient(
       smdpCertificate: certificate,
     };
   });
+}
+
+/** The static key that the request wants the profile bound to. */
+function staticKeyFor(
+  { ec, pki, clock }: Context,
+  { ecasdCertificates, eid }: Request<'authenticateClient'>,
+  eumCertificate: Uint8Array,
+): Uint8Array | undefined {
+  if (ecasdCertificates === undefined) return undefined;
+  const { registeredId } = pki;
+  const { curve } = pki.dpPb.key;
+  return staticKeyOf(ec, { ecasdCertificates, eumCertificate, eid, registeredId, curve, at: clock.wall() });
 }
 
 /** A package of this profile that this eUICC was given and did not install, and the one-time key that it is bound to. */
@@ -284,6 +299,9 @@ async function getBoundProfilePackage(
       smdpSignature2,
       euiccCertificate,
     });
+    if (session.staticKey !== null && !equalBytes(session.staticKey, euiccOtpk)) {
+      throw refused('the eUICC did not take its static key');
+    }
     const subscription = deliverable(await findSubscription(tx, owner, { iccid }), eid, iccid);
     const target = { eid, transactionId, euiccOtpk };
     const before = await packageBefore(tx, session, { eid, iccid });

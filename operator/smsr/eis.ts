@@ -6,9 +6,10 @@ import { cborBytes, cborItem, cborMap } from '../../codec/cbor-table.ts';
 import type { Eid, Iccid } from '../../codec/ids.ts';
 import type { Scp03Keys } from '../../crypto/scp03.ts';
 import { openSeal, seal } from '../../crypto/seal.ts';
+import { parseCertificate } from '../../crypto/x509.ts';
 import type { Eis, EisProfile, EisRegistration } from '../roles.ts';
 import { compareAndSet, type Reader, type Tx } from '../store/store.ts';
-import type { EisKeyTable, EisProfileTable, EisTable } from '../store/tables.ts';
+import type { EisKeyTable, EisModuleTable, EisProfileTable, EisTable } from '../store/tables.ts';
 import { note, type SmSrContext } from './context.ts';
 import { isOverTheAir } from './ota-scripts.ts';
 
@@ -46,7 +47,6 @@ export async function registerEis(context: SmSrContext, registration: EisRegistr
         secondLayer: isOverTheAir(isdRKeys.kvn) ? 'scp80' : 'scp03',
         euiccCertificate,
         eumCertificate,
-        ecasdPublicKey: registration.ecasdPublicKey ?? null,
         euiccInfo2: null,
         ver: 1,
         createdAt: at,
@@ -55,11 +55,46 @@ export async function registerEis(context: SmSrContext, registration: EisRegistr
       .execute();
     const { sequenceCounter = FIRST_SEQUENCE_COUNTER } = registration;
     await insertKeys(context, tx, eid, isdRKeys, { sequenceCounter, state: 'active' });
+    await registerModules(context, tx, eid, registration.ecasdCertificates ?? [], source);
     for (const profile of registration.profiles) await putProfile(context, tx, eid, profile, source);
     await stateFact(context, tx, eid, 'certificates', source);
     await stateFact(context, tx, eid, 'isdRKeys', source);
     await note(context, tx, { actor: source, action: 'registerEis', eid });
   });
+}
+
+/** CERT.ECASD.ECKA as the manufacturer states them. Throws `CERTIFICATE_INVALID` and `KEY_INVALID` for what cannot be read. */
+async function registerModules(
+  context: SmSrContext,
+  tx: Tx,
+  eid: Eid,
+  certificates: readonly Uint8Array[],
+  source: string,
+): Promise<void> {
+  if (certificates.length === 0) return;
+  for (const certificate of certificates) {
+    const { publicKey, registeredIds } = parseCertificate(certificate);
+    const registeredId = registeredIds[0] ?? '';
+    const row: EisModuleTable = { owner: context.name, eid, registeredId, publicKey, certificate };
+    await tx
+      .insertInto('eisModules')
+      .values(row)
+      .onConflict((conflict) =>
+        conflict.columns(['owner', 'eid', 'registeredId']).doUpdateSet({ publicKey, certificate }),
+      )
+      .execute();
+  }
+  await stateFact(context, tx, eid, 'securityModules', source);
+}
+
+export function eisModules(reader: Reader, owner: string, eid: Eid): Promise<EisModuleTable[]> {
+  return reader
+    .selectFrom('eisModules')
+    .selectAll()
+    .where('owner', '=', owner)
+    .where('eid', '=', eid)
+    .orderBy('registeredId')
+    .execute();
 }
 
 /** A keyset that is new in the EIS. */

@@ -7,6 +7,7 @@ import type { Reader, Tx } from '../store/store.ts';
 export const FUNCTIONS = [
   'getEis',
   'verifyEuicc',
+  'euiccKeys',
   'secureProfile',
   'profileCommand',
   'scriptResult',

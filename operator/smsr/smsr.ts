@@ -1,9 +1,10 @@
 // An SM-SR: the EIS and management keys of its eUICCs, verdicts, second layer, rights and notifications (seed 6; SGP.02 2.3).
 import { AgentError } from '../../base/errors.ts';
 import type { Eid } from '../../codec/ids.ts';
-import type { Eis, EisRegistry, PolicyRules, ScriptJob, ScriptResult, SmSr } from '../roles.ts';
+import type { Eis, EisRegistry, EuiccKeys, PolicyRules, ScriptJob, ScriptResult, SmSr } from '../roles.ts';
 import { type AuditVerdict, verifyAudit } from '../store/audit.ts';
 import { createContext, note, type SmSrContext, type SmSrOptions } from './context.ts';
+import { euiccKeys } from './euicc-keys.ts';
 import { needEis, readEis, registerEis, updateEis } from './eis.ts';
 import { allow, type AllowRule, checkAllowed, disallow, type FunctionName } from './firewall.ts';
 import { rotateKeys, rotationEnded } from './key-rotation.ts';
@@ -38,7 +39,7 @@ export type KeyScriptResult = ScriptResult & {
 
 export type SmSrService = EisRegistry & {
   /** The SM-SR as one MNO reaches it: what it asks in another's name, or may not ask at all, is `REFUSED`. */
-  as(mno: string): SmSr & PolicyRules;
+  as(mno: string): SmSr & PolicyRules & EuiccKeys;
   readonly administration: SmSrAdministration;
 };
 
@@ -51,7 +52,7 @@ export function createSmSr(options: SmSrOptions): SmSrService {
   };
 }
 
-function servedTo(context: SmSrContext, peer: string): SmSr & PolicyRules {
+function servedTo(context: SmSrContext, peer: string): SmSr & PolicyRules & EuiccKeys {
   const { name: owner, store } = context;
   const guarded =
     <R extends { readonly eid: Eid; readonly mno?: string }, T>(
@@ -71,6 +72,7 @@ function servedTo(context: SmSrContext, peer: string): SmSr & PolicyRules {
   return {
     getEis: (eid) => getEis({ eid }),
     verifyEuicc: guarded('verifyEuicc', verifyEuicc),
+    euiccKeys: guarded('euiccKeys', euiccKeys),
     secureProfile: guarded('secureProfile', secureProfile),
     profileCommand: guarded('profileCommand', profileCommand),
     scriptResult: guarded('scriptResult', scriptResult),

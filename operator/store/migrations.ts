@@ -310,6 +310,13 @@ const AUDIT: Readonly<Record<string, Table>> = {
   },
 };
 
+const STATIC_KEYS: Readonly<Record<string, Table>> = {
+  eisModules: {
+    columns: { owner: 'text', eid: 'text', registeredId: 'text', publicKey: 'bytes', certificate: 'bytes' },
+    key: ['owner', 'eid', 'registeredId'],
+  },
+};
+
 /** In the order of their names; the database remembers which it has seen. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-roles': {
@@ -336,6 +343,14 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
         .alterTable('eisKeys')
         .addColumn('state', 'text', (column) => column.notNull().defaultTo('active'))
         .execute();
+    },
+  },
+  '0004-static-keys': {
+    async up(db: Kysely<unknown>) {
+      // Nothing ever wrote it: a key counts with its certificate only.
+      await db.schema.alterTable('eis').dropColumn('ecasdPublicKey').execute();
+      await createTables(db, STATIC_KEYS);
+      await db.schema.alterTable('smdpSessions').addColumn('staticKey', 'blob').execute();
     },
   },
 };

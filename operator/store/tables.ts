@@ -24,8 +24,6 @@ export type EisTable = {
   /** X.509 DER. */
   euiccCertificate: Uint8Array;
   eumCertificate: Uint8Array;
-  /** PK.ECASD.ECKA, 04 X Y, where the eUICC has a static key. */
-  ecasdPublicKey: Uint8Array | null;
   /** EUICCInfo2 as last read, BF22. */
   euiccInfo2: Uint8Array | null;
   ver: number;
@@ -45,6 +43,16 @@ export type EisKeyTable = {
   state: 'active' | 'pending' | 'retired';
   ver: number;
   updatedAt: Time;
+};
+
+/** A static key of the eUICC: PK.ECASD.ECKA, 04 X Y, in CERT.ECASD.ECKA, X.509 DER. */
+export type EisModuleTable = {
+  owner: string;
+  eid: Eid;
+  /** Object identifier of the SM-DP that it is for; empty where it is for all. */
+  registeredId: string;
+  publicKey: Uint8Array;
+  certificate: Uint8Array;
 };
 
 export type EisProfileTable = {
@@ -174,6 +182,8 @@ export type SmdpSessionTable = {
   prepareDownloadResponse: Uint8Array | null;
   boundProfilePackage: Uint8Array | null;
   profileBytes: number | null;
+  /** The eUICC's static key that the profile is to be bound to; null for a one-time key. */
+  staticKey: Uint8Array | null;
   /** How many unprotected profile packages were built in this session. */
   built: number;
   ver: number;
@@ -285,6 +295,7 @@ export type AuditTable = {
 export type Tables = {
   eis: EisTable;
   eisKeys: EisKeyTable;
+  eisModules: EisModuleTable;
   eisProfiles: EisProfileTable;
   eisProvenance: EisProvenanceTable;
   verdicts: VerdictTable;
