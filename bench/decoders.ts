@@ -4,6 +4,7 @@ import { Secret } from '../base/log.ts';
 import { readTlvs } from '../codec/ber-tlv.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../codec/cbor.ts';
 import { readComprehensionTlvs } from '../codec/comprehension-tlv.ts';
+import { CPLC_OCTETS, decodeCplc, encodeCplc } from '../codec/cplc.ts';
 import { describe } from '../codec/describe.ts';
 import { describeContent } from '../codec/describe-content.ts';
 import * as ids from '../codec/ids.ts';
@@ -126,6 +127,7 @@ const messageDecoders = [
 ];
 
 const idDecoders = [
+  decoder('decodeCplc', (dice) => dice.bytes(CPLC_OCTETS), decodeCplc, encodeCplc),
   decoder('decodeEid', always(ids.encodeEid(EID)), ids.decodeEid, ids.encodeEid),
   decoder('decodeIccid', always(ids.encodeIccid(ICCID)), ids.decodeIccid, ids.encodeIccid),
   decoder(

@@ -4,6 +4,7 @@ import { EMPTY, fromHex, toHex, utf8Bytes } from '../base/bytes.ts';
 import { AgentError, isAgentError } from '../base/errors.ts';
 import { Secret } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { type Cplc, cplcDate, decodeCplc } from '../codec/cplc.ts';
 import { completeEid, type Eid, parseEid } from '../codec/ids.ts';
 import { pastedText } from '../codec/pasted.ts';
 import { acquireProcessLock } from '../config/process-lock.ts';
@@ -34,6 +35,8 @@ export type CreateOptions = KeyOptions & {
   readonly defaultDpAddress?: string;
   readonly rootDsAddress?: string;
   readonly memory?: number;
+  /** Production data, 42 octets in hex. */
+  readonly cplc?: string;
 };
 
 /** What was made, without any secret. */
@@ -86,6 +89,7 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     ...(options.defaultDpAddress === undefined ? {} : { defaultDpAddress: options.defaultDpAddress }),
     ...(options.rootDsAddress === undefined ? {} : { rootDsAddress: options.rootDsAddress }),
     ...(options.memory === undefined ? {} : { memory: options.memory }),
+    cplc: productionData(context.at, options.cplc),
     profiles: profiles.map((profile, i) => ({ ...profile, enabled: options.enable && i === 0 })),
   };
   await write(context, card, key, personalisation);
@@ -99,6 +103,12 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     made: [...(made === undefined ? [] : [made]), ...(keys?.made === undefined ? [] : [keys.made])],
     ignored: files.ignored,
   };
+}
+
+/** As given, or the day of today. */
+function productionData(at: number, given: string | undefined): Partial<Cplc> {
+  if (given !== undefined) return decodeCplc(fromHex(given));
+  return { icFabricationDate: cplcDate(at), icPersonalizationDate: cplcDate(at) };
 }
 
 async function write(

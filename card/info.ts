@@ -1,6 +1,7 @@
 // What a card is and holds, asked of the card itself as any terminal would; holds no secret.
 import { toHex } from '../base/bytes.ts';
 import type { CardSlot } from '../codec/card.ts';
+import { type Cplc, decodeCplc } from '../codec/cplc.ts';
 import type { Eid } from '../codec/ids.ts';
 import {
   GetRatRequest,
@@ -41,6 +42,8 @@ export type CardInfo = {
   readonly store: { readonly version: number; readonly octets: number };
   readonly atr: string;
   readonly eid: Eid;
+  /** Absent on a card of before there were any. */
+  readonly cplc?: Cplc;
   /** Changes need a secure channel under the ISD-R's keys. */
   readonly managed: boolean;
   readonly keysets: readonly {
@@ -62,7 +65,7 @@ export type CardInfo = {
 export async function readCardInfo(slot: CardSlot, store: CardStore, octets: number): Promise<CardInfo> {
   const atr = toHex(await slot.reset());
   const state = createState(store);
-  const { credentials, ciCertificates, managed } = need(state, identityCell);
+  const { credentials, ciCertificates, managed, cplc } = need(state, identityCell);
   const es10 = await openIsdR(slot);
   const eims = await asked(es10, GetEimConfigurationDataRequest.encode({}), GetEimConfigurationDataResponse);
   return {
@@ -71,6 +74,7 @@ export async function readCardInfo(slot: CardSlot, store: CardStore, octets: num
     eid: GetEuiccDataResponse.decode(
       (await es10(GetEuiccDataRequest.encode({ tagList: [0x5a] }))) ?? new Uint8Array(0),
     ).eidValue,
+    ...(cplc === undefined ? {} : { cplc: decodeCplc(cplc) }),
     managed,
     keysets: state.ids(keysetCells.prefix).flatMap((id) => {
       const keyset = state.read(keysetCells(id));

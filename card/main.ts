@@ -7,6 +7,7 @@ import { realClock } from '../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLog, type LogLevel } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { CPLC_OCTETS } from '../codec/cplc.ts';
 import { CONTENT_KINDS, type ContentKind } from '../codec/describe-content.ts';
 import type { CurveName } from '../crypto/ec.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
@@ -64,11 +65,12 @@ type CreateFlags = KeyFlags & {
   readonly dpAddress?: string;
   readonly dsAddress?: string;
   readonly memory?: number;
+  readonly cplc?: string;
   readonly json?: true;
 };
 
 async function create(card: string, flags: CreateFlags): Promise<void> {
-  const { eid, serial, managed, dpAddress, dsAddress, memory } = flags;
+  const { eid, serial, managed, dpAddress, dsAddress, memory, cplc } = flags;
   const made = await createCard(
     { ec, random: systemRandom, at: realClock.wall() },
     {
@@ -83,6 +85,7 @@ async function create(card: string, flags: CreateFlags): Promise<void> {
       ...(dpAddress === undefined ? {} : { defaultDpAddress: dpAddress }),
       ...(dsAddress === undefined ? {} : { rootDsAddress: dsAddress }),
       ...(memory === undefined ? {} : { memory }),
+      ...(cplc === undefined ? {} : { cplc }),
     },
   );
   for (const { file, why } of made.ignored) note(`left out ${file}: ${why}`);
@@ -223,6 +226,12 @@ function serverAddress(text: string): string {
   return text;
 }
 
+function productionData(text: string): string {
+  const digits = 2 * CPLC_OCTETS;
+  if (text.length === digits && /^[0-9A-Fa-f]*$/.test(text)) return text;
+  throw new InvalidArgumentError(`Expected ${digits} hex digits.`);
+}
+
 function each(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
 }
@@ -284,6 +293,7 @@ function buildProgram(): Command {
     .option('--dp-address <host>', 'default SM-DP+ address', serverAddress)
     .option('--ds-address <host>', 'root SM-DS address', serverAddress)
     .option('--memory <octets>', 'size of the memory for profiles', whole(2 ** 31))
+    .option('--cplc <hex>', 'card production life cycle data, 42 octets', productionData)
     .option(...json)
     .action(create);
   program

@@ -2,6 +2,7 @@
 import { toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { channelOf, type CommandApdu, decodeCommandApdu, isSecured, SW, swText } from './apdu.ts';
+import { CARD_OBJECTS } from './describe-card-data.ts';
 import { describeTlvs, placeTlvs } from './describe-table.ts';
 import { STATUS_WORDS } from './describe-names.ts';
 import { type DescribedNode, hexNode, leaf } from './describe-node.ts';
@@ -112,8 +113,15 @@ function parameterText({ ins, p1, p2 }: CommandApdu): string {
   if (ins === 0xe2 && (p1 === P1_LAST || p1 === P1_MORE)) {
     return ` block ${p2}, ${p1 === P1_LAST ? 'the last' : 'more follow'}`;
   }
+  if (ins === 0xca) return dataObjectText(p1 * 256 + p2);
   if (ins === 0xa4) return p1 === 0x04 ? ' by AID' : p1 === 0 ? ' by file identifier' : '';
   return '';
+}
+
+/** What GET DATA asks for. */
+function dataObjectText(tag: number): string {
+  const name = CARD_OBJECTS[tag]?.name;
+  return name === undefined ? '' : ` ${name}`;
 }
 
 function dataNodes(

@@ -1,19 +1,11 @@
-// The answers to SELECT and STATUS in words: file control parameters 62 (ETSI TS 102 221 11.1.1) and file control information 6F
-// (GlobalPlatform 11.9, SGP.22 5.7.1).
+// The answers to SELECT, STATUS, GET DATA and GET STATUS in words: file control parameters 62 (ETSI TS 102 221 11.1.1), file control
+// information 6F (GlobalPlatform 11.9, SGP.22 5.7.1), and what a card tells about itself.
 import { bytesUint, toHex } from '../base/bytes.ts';
 import { isConstructed, tagText } from './ber-tlv.ts';
+import { CARD_OBJECTS, type Row, type Template } from './describe-card-data.ts';
 import { type DescribedNode, fault, hexNode } from './describe-node.ts';
 import { descriptorText } from './describe-profile.ts';
 import { type Placed, placeTlvs } from './describe-table.ts';
-
-/** What may stand in a template: its name, what its value says, or what is in it. */
-type Row = {
-  readonly name: string;
-  readonly least?: number;
-  readonly text?: (value: Uint8Array) => string;
-  readonly inside?: Template;
-};
-type Template = Readonly<Record<number, Row>>;
 
 const number = (value: Uint8Array): string => (value.length > 6 ? toHex(value) : String(bytesUint(value)));
 const hex = toHex;
@@ -117,17 +109,19 @@ function configurationText([, bits = 0]: Uint8Array): string {
 const TOPS: Template = {
   0x62: { name: 'File Control Parameters', inside: FCP },
   0x6f: { name: 'File Control Information', inside: FCI },
+  ...CARD_OBJECTS,
 };
 
-/** Describes a whole template 62 or 6F, or undefined for another tag. */
+/** Describes a whole template 62 or 6F or what GET DATA and GET STATUS answer, or undefined for another tag. */
 export function describeFileControl(placed: Placed): DescribedNode | undefined {
   const row = TOPS[placed.tlv.tag];
   return row === undefined ? undefined : rowNode(row, placed);
 }
 
-function rowNode({ name, least = 0, text, inside }: Row, { tlv, at, valueAt }: Placed): DescribedNode {
+function rowNode({ name, least = 0, text, inside, parts }: Row, { tlv, at, valueAt }: Placed): DescribedNode {
   const head = { at, tag: tagText(tlv.tag), name, length: tlv.value.length };
   if (inside !== undefined) return { ...head, children: members(inside, tlv.value, valueAt) };
+  if (parts !== undefined) return { ...head, children: parts(tlv.value, valueAt) };
   if (text === undefined) return { ...hexNode(at, name, tlv.value), tag: head.tag };
   if (tlv.value.length < least) {
     return { ...head, text: hex(tlv.value), children: [fault(valueAt, `expected ${least} octets or more`)] };

@@ -9,7 +9,9 @@ import type { Ec } from '../crypto/ec.ts';
 import { parseCertificate } from '../crypto/x509.ts';
 import { BARE_PROFILE, type ProfileFiles } from './bare-profile.ts';
 import { ATR, type CardOs, createCardOs, type TransmissionOptions } from './card-os.ts';
+import { cardObject } from './domain/card-data.ts';
 import { createIsdPs } from './domain/isd-p.ts';
+import { createProfileDomains } from './domain/profile-domains.ts';
 import { createEcasd } from './ecasd.ts';
 import { storedCrls } from './es10/configuration.ts';
 import { findOtKey, keepOtKey } from './es10/download.ts';
@@ -121,11 +123,11 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     iot: {},
     freeMemory,
   };
-  const present = (): PresentedProfile => presented(state, log, profiles.enabled?.number);
+  const present = (): PresentedProfile => presented(state, log, record, profiles.enabled?.number);
   const profile = present();
   const isdR = createIsdR(es10);
   const ecasd = createEcasd({ state, record });
-  const isdPs = createIsdPs(profiles);
+  const isdPs = createIsdPs(profiles, record);
   const card: Card = {
     state,
     profile,
@@ -137,6 +139,7 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     cat,
     envelopes: new Map([[TAG_SMS_PP_DOWNLOAD, createSmsPpDownload(isdR, log)]]),
     random,
+    object: (name) => cardObject(record, name),
     freeMemory,
   };
   return createCardOs({ card, log, ...(transmission === undefined ? {} : { transmission }) });
@@ -147,7 +150,7 @@ function usedMemory(store: CardStore): number {
 }
 
 /** The files, PINs and keys of the enabled profile, or those of a card that has none. */
-function presented(whole: State, log: Log, number = 0): PresentedProfile {
+function presented(whole: State, log: Log, record: IdentityRecord, number = 0): PresentedProfile {
   const content = contentOf(whole, log, number);
   const state = number === 0 ? whole : whileThere(whole, number);
   const unverifiedPins = (): Pins => createPins(state, number, content, new Set());
@@ -158,6 +161,11 @@ function presented(whole: State, log: Log, number = 0): PresentedProfile {
     pins: unverifiedPins(),
     unverifiedPins,
     aka: createAka(state, number, content),
+    domains: createProfileDomains({
+      domains: content.securityDomains,
+      cardObject: (name) => cardObject(record, name),
+      exists: () => whole.has(profileCells(number)),
+    }),
   };
 }
 

@@ -1,5 +1,4 @@
 // The ISD-R as an applet: SELECT, SCP03, STORE DATA to the ES10 functions (SGP.22 5.7.1, 5.7.2; GlobalPlatform 11).
-import { fromHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { type CommandApdu, SW } from '../codec/apdu.ts';
 import { encodeTlv, readTlvHeader, tagText } from '../codec/ber-tlv.ts';
@@ -8,6 +7,8 @@ import { EuiccInfo2 } from '../codec/rsp/euicc-info.ts';
 import { version } from '../codec/rsp/types.ts';
 import { flags } from '../codec/tlv-names.ts';
 import { createStoreDataReassembler, type StoreDataReassembler } from '../codec/store-data.ts';
+import { MAXIMUM_LENGTH } from './domain/applet.ts';
+import { INS_GET_DATA } from './domain/card-data.ts';
 import { manage } from './domain/management.ts';
 import { CONFIGURATION_FUNCTIONS } from './es10/configuration.ts';
 import { createLoader, DOWNLOAD_FUNCTIONS } from './es10/download.ts';
@@ -147,7 +148,8 @@ export function createIsdR(es10: Es10): IsdR {
       const session = sessions.get(channel) ?? newSession();
       sessions.set(channel, session);
       const { secure } = session;
-      if ((command.cla & 0x80) === 0) return status(SW.claNotSupported);
+      // GET DATA is known in either class.
+      if ((command.cla & 0x80) === 0 && command.ins !== INS_GET_DATA) return status(SW.claNotSupported);
       if (command.ins === INS_INITIALIZE_UPDATE) return secure.initializeUpdate(command);
       if (command.ins === INS_EXTERNAL_AUTHENTICATE) return secure.externalAuthenticate(command);
       if (!isSecure(command.cla)) {
@@ -186,7 +188,7 @@ function fciOf({ record, profiles }: Es10, aid: Uint8Array): Uint8Array {
   return encodeTlv(
     0x6f,
     encodeTlv(0x84, aid),
-    encodeTlv(0xa5, fromHex('9F6501FF')),
+    encodeTlv(0xa5, MAXIMUM_LENGTH),
     encodeTlv(0xe0, encodeTlv(0x82, version.encode(svn))),
     encodeTlv(
       0xe1,

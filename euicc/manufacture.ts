@@ -2,6 +2,7 @@
 import { EMPTY, fromHex } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Secret } from '../base/log.ts';
+import { type Cplc, encodeCplc } from '../codec/cplc.ts';
 import type { Eid } from '../codec/ids.ts';
 import { RulesAuthorisationTable } from '../codec/rsp/configuration.ts';
 import { EuiccInfo2 } from '../codec/rsp/euicc-info.ts';
@@ -67,6 +68,8 @@ export type Personalisation = PersonalisedCredential & {
   readonly rootDsAddress?: string;
   /** Octets of non-volatile memory, 1 MiB unless given. */
   readonly memory?: number;
+  /** Production data that differ from this card's own: zeros, with the serial number out of the EID. */
+  readonly cplc?: Partial<Cplc>;
   readonly profiles: readonly PersonalisedProfile[];
 };
 
@@ -106,6 +109,7 @@ export async function manufactureEuicc(options: {
     rat: RulesAuthorisationTable.encode(given.rat ?? DEFAULT_RAT),
     rootDsAddress: given.rootDsAddress ?? DEFAULT_DS_ADDRESS,
     memory: given.memory ?? DEFAULT_MEMORY,
+    cplc: encodeCplc({ ...serialNumberOf(given.eid), ...given.cplc }),
   });
   if (given.securityModules !== undefined) {
     const modules = given.securityModules.map((made) => moduleRecord(ec, given.eid, made));
@@ -138,6 +142,11 @@ export async function manufactureEuicc(options: {
     if (enabled) profiles.switchTo(profile);
   }
   await state.commit();
+}
+
+/** The last digits of the EID before its check digits, of which the four in front of the serial number stand for a batch. */
+function serialNumberOf(eid: Eid): Partial<Cplc> {
+  return { icBatchIdentifier: eid.slice(18, 22), icSerialNumber: eid.slice(22, 30) };
 }
 
 function keyIdentifierOf(certificate: Certificate): Uint8Array {

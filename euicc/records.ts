@@ -10,6 +10,7 @@ import {
   cborText,
   cborWord,
 } from '../codec/cbor-table.ts';
+import { CPLC_OCTETS } from '../codec/cplc.ts';
 import { parseAid, parseEid, parseIccid } from '../codec/ids.ts';
 import { cell, cellFamily } from './state.ts';
 
@@ -39,6 +40,8 @@ const identityRecord = cborMap({
   rootDsAddress: { key: 7, type: cborText(255) },
   /** Octets of non-volatile memory for profiles and what belongs to them. */
   memory: { key: 8, type: cborInt() },
+  /** Card production life cycle data (value of 9F7F). */
+  cplc: { key: 9, type: cborBytes({ length: CPLC_OCTETS }), optional: true },
 });
 export type IdentityRecord = CborOf<typeof identityRecord>;
 

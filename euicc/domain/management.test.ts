@@ -63,13 +63,13 @@ describe('security domains', () => {
       await raw(card, '80CA006600'),
       '6630732E06072A864886FC6B01600B06092A864886FC6B020203630906072A864886FC6B03640B06092A864886FC6B0403709000',
     );
-    assert.equal(await raw(card, '80CA9F7F00'), '6A88');
-    assert.equal(await select('000200'), '6F148410A0000005591010FFFFFFFF8900000200A500 9000');
+    assert.match(await raw(card, '80CAFF2100'), /^FF210F8101018204[0-9A-F]{8}8304000020009000$/);
+    assert.equal(await select('000200'), '6F188410A0000005591010FFFFFFFF8900000200A5049F6501FF 9000');
     assert.match(await raw(card, '80CA005A00'), /^5A10[0-9]{32}9000$/);
     assert.equal(await raw(card, '80CA00E000'), 'E0009000');
     assert.equal(await raw(card, '80CA00C100'), '6A88');
     assert.equal(await raw(card, '8050000008010203040506070800'), '6D00');
-    assert.equal(await select('001000'), '6F148410A0000005591010FFFFFFFF8900001000A500 9000');
+    assert.equal(await select('001000'), '6F188410A0000005591010FFFFFFFF8900001000A5049F6501FF 9000');
     assert.equal(await raw(card, '80CA00E000'), 'E0009000');
     assert.equal(await raw(card, '80E2910003BF2000'), '6D00');
     assert.equal(await select('001100'), ' 6a82');

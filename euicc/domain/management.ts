@@ -1,27 +1,17 @@
 // The ISD-R as a security domain: its data objects, the registry of the security domains, and its keys (GlobalPlatform Card Specification
 // 11.2 to 11.4, 11.8, H.2; SGP.02 2.2.1).
-import { concat, fromHex, uintBytes } from '../../base/bytes.ts';
+import { fromHex, uintBytes } from '../../base/bytes.ts';
 import { type CommandApdu, SW } from '../../codec/apdu.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
 import { AID_ECASD, AID_ISD_R } from '../../codec/ids.ts';
 import { INS_DELETE, INS_PUT_KEY } from '../../codec/put-key.ts';
 import { ok, refuse, type Reply } from '../os/reply.ts';
 import type { Profiles } from '../profiles.ts';
-import { keysetCells } from '../records.ts';
+import { type IdentityRecord, keysetCells } from '../records.ts';
 import type { State } from '../state.ts';
+import { cardObject, cardResources, DATA_OBJECT, INS_GET_DATA } from './card-data.ts';
 import { deleteKey, keyInformation, keyVersions, putKey } from './keysets.ts';
 import { getStatus, INS_GET_STATUS, type Registry } from './registry.ts';
-
-export const INS_GET_DATA = 0xca;
-/** Data objects of GET DATA by P1-P2. */
-export const DATA_OBJECT = {
-  cardData: 0x0066,
-  keyInformation: 0x00e0,
-  sequenceCounter: 0x00c1,
-  eid: 0x005a,
-  /** Certificate of a security domain (GlobalPlatform Amendment E 4.10). */
-  certificate: 0x7f21,
-} as const;
 
 const PERSONALIZED = 0x0f;
 /** States of an ISD-P (SGP.02 2.2.1.3). */
@@ -30,7 +20,12 @@ const ISD_P_STATE = { disabled: 0x1f, enabled: 0x3f } as const;
 const PRIVILEGES = { isdR: fromHex('804000'), ecasd: fromHex('800100'), isdP: fromHex('800000') } as const;
 
 /** What this security domain works on. */
-export type Managed = { readonly state: State; readonly profiles: Profiles };
+export type Managed = {
+  readonly state: State;
+  readonly profiles: Profiles;
+  readonly record: IdentityRecord;
+  freeMemory(): number;
+};
 
 /**
  * A command in the clear; `protectedBy` is the version of the keyset that protected it, undefined where nothing did. Undefined
@@ -41,7 +36,7 @@ export function manage(
   command: CommandApdu,
   protectedBy: number | undefined,
 ): Reply | undefined {
-  if (command.ins === INS_GET_DATA) return getData(managed.state, command, protectedBy);
+  if (command.ins === INS_GET_DATA) return getData(managed, command, protectedBy);
   const perform = MANAGEMENT.get(command.ins);
   if (perform === undefined) return undefined;
   return protectedBy === undefined ? refuse(SW.securityStatus) : perform(managed, command, protectedBy);
@@ -77,11 +72,13 @@ function registryOf(profiles: Profiles): Registry {
 }
 
 /** No secret is among these: everybody may ask. */
-function getData(state: State, { p1, p2, data }: CommandApdu, protectedBy: number | undefined): Reply {
+function getData(managed: Managed, { p1, p2, data }: CommandApdu, protectedBy: number | undefined): Reply {
   if (data.length > 0) return refuse(SW.wrongLength);
-  switch (p1 * 256 + p2) {
-    case DATA_OBJECT.cardData:
-      return ok(CARD_DATA);
+  const { record, state } = managed;
+  const name = p1 * 256 + p2;
+  switch (name) {
+    case DATA_OBJECT.resources:
+      return ok(encodeTlv(DATA_OBJECT.resources, cardResources(managed)));
     case DATA_OBJECT.keyInformation:
       return ok(keyInformation(state));
     case DATA_OBJECT.sequenceCounter: {
@@ -91,21 +88,6 @@ function getData(state: State, { p1, p2, data }: CommandApdu, protectedBy: numbe
       return ok(encodeTlv(0xc1, uintBytes(keyset.sequenceCounter, 3)));
     }
     default:
-      return refuse(SW.referencedDataNotFound);
+      return ok(cardObject(record, name) ?? refuse(SW.referencedDataNotFound));
   }
 }
-
-/** Card recognition data (GlobalPlatform H.2): version 2.3, SCP03 with the options that every session here has. */
-const CARD_DATA = ((): Uint8Array => {
-  const oid = (hex: string): Uint8Array => encodeTlv(0x06, concat(fromHex('2A864886FC6B'), fromHex(hex)));
-  return encodeTlv(
-    0x66,
-    encodeTlv(
-      0x73,
-      oid('01'),
-      encodeTlv(0x60, oid('020203')),
-      encodeTlv(0x63, oid('03')),
-      encodeTlv(0x64, oid('040370')),
-    ),
-  );
-})();

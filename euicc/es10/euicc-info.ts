@@ -1,7 +1,6 @@
 // GetEUICCInfo1/2, GetEUICCChallenge, GetEID, GetCerts (SGP.22 5.7.7, 5.7.8, 5.7.20; SGP.32 5.9.10).
-import { concat, equalBytes, uintBytes } from '../../base/bytes.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { AgentError } from '../../base/errors.ts';
-import { encodeTlv } from '../../codec/ber-tlv.ts';
 import {
   EuiccInfo1,
   EuiccInfo2,
@@ -15,20 +14,15 @@ import {
   GetEuiccInfo2Request,
 } from '../../codec/rsp/euicc-info.ts';
 import type { TypeOf } from '../../codec/tlv-table.ts';
+import { cardResources } from '../domain/card-data.ts';
 import type { Es10, Es10Function } from './functions.ts';
 
 const TAG_EID = 0x5a;
-const VOLATILE_MEMORY = 8192;
 
 /** EUICCInfo2 as it is now: the memory left and the number of applications stand in extCardResource. */
-export function currentEuiccInfo2({ record, profiles, ...es10 }: Es10): Uint8Array {
-  const info: TypeOf<typeof EuiccInfo2> = EuiccInfo2.decode(record.euiccInfo2);
-  const extCardResource = concat(
-    encodeTlv(0x81, uintBytes(Math.min(profiles.list().length, 0xff), 1)),
-    encodeTlv(0x82, uintBytes(es10.freeMemory(), 4)),
-    encodeTlv(0x83, uintBytes(VOLATILE_MEMORY, 4)),
-  );
-  return EuiccInfo2.encode({ ...info, extCardResource });
+export function currentEuiccInfo2(es10: Es10): Uint8Array {
+  const info: TypeOf<typeof EuiccInfo2> = EuiccInfo2.decode(es10.record.euiccInfo2);
+  return EuiccInfo2.encode({ ...info, extCardResource: cardResources(es10) });
 }
 
 function info1(es10: Es10, request: Uint8Array): Uint8Array {

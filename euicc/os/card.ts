@@ -55,6 +55,8 @@ export type PresentedProfile = {
   /** The same PINs with nothing verified: what is verified over the air does not hold for the terminal. */
   unverifiedPins(): Pins;
   readonly aka: Aka;
+  /** Its security domains, the operator's first. */
+  readonly domains: readonly Applet[];
 };
 
 /** Takes an ENVELOPE with one object of the tag that it stands for (ETSI TS 102 223, 7). */
@@ -73,6 +75,8 @@ export type Card = {
   /** Who takes an ENVELOPE, by the tag of its object; D1 is SMS-PP DOWNLOAD. */
   readonly envelopes: ReadonlyMap<number, EnvelopeHandler>;
   readonly random: Random;
+  /** The whole data object that the card tells about itself to GET DATA, undefined where there is none of that name. */
+  object(name: number): Uint8Array | undefined;
   /** Octets of non-volatile memory left. */
   freeMemory(): number;
 };

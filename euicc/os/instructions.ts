@@ -1,6 +1,7 @@
 // The instructions of the card OS by their code (ETSI TS 102 221, 10.1.2).
 import { AUTHENTICATION_INSTRUCTIONS } from './authenticate.ts';
 import type { Instruction } from './card.ts';
+import { CARD_OBJECT_INSTRUCTIONS } from './card-objects.ts';
 import { CAT_INSTRUCTIONS } from './cat-commands.ts';
 import { CHANNEL_INSTRUCTIONS } from './channels.ts';
 import { DATA_INSTRUCTIONS } from './data-objects.ts';
@@ -16,6 +17,7 @@ export const INSTRUCTIONS: ReadonlyMap<number, Instruction> = new Map(
     ...FILE_INSTRUCTIONS,
     ...RECORD_INSTRUCTIONS,
     ...DATA_INSTRUCTIONS,
+    ...CARD_OBJECT_INSTRUCTIONS,
     ...PIN_INSTRUCTIONS,
     ...AUTHENTICATION_INSTRUCTIONS,
     ...CAT_INSTRUCTIONS,

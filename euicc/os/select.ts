@@ -132,7 +132,7 @@ function byPath(files: FileSystem, channel: Channel, from: FolderPlace, data: Ui
   return place;
 }
 
-/** What can be selected by AID: the profile's applications, then the card's own. */
+/** What can be selected by AID: the profile's applications, the card's own, then the profile's security domains. */
 type Application =
   | { readonly aid: Uint8Array; readonly adf: FolderPlace; readonly applet?: undefined }
   | { readonly aid: Uint8Array; readonly applet: Applet };
@@ -141,14 +141,23 @@ function applications(card: Card): readonly Application[] {
   const adfs = card.profile.files.applications.flatMap((adf) =>
     adf.content.aid === undefined ? [] : [{ aid: encodeAid(adf.content.aid), adf }],
   );
-  return [...adfs, ...card.applets.map((applet) => ({ aid: applet.aid, applet }))];
+  const applets = [...card.applets, ...card.profile.domains];
+  return [...adfs, ...applets.map((applet) => ({ aid: applet.aid, applet }))];
+}
+
+/** No AID at all means the issuer's security domain: the operator's, or without a profile that has one the ISD-R (GlobalPlatform 11.9.3). */
+function matchingApplications(card: Card, aid: Uint8Array): readonly Application[] {
+  const all = applications(card);
+  if (aid.length > 0) return all.filter((each) => equalBytes(each.aid.subarray(0, aid.length), aid));
+  const issuer = card.profile.domains[0] ?? card.applets[0];
+  return all.filter(({ applet }) => applet !== undefined && applet === issuer);
 }
 
 function selectByAid(card: Card, channel: Channel, p2: number, data: Uint8Array): Reply {
   const session = p2 & P2_SESSION;
   if (session !== 0 && session !== P2_TERMINATION) refuse(SW.incorrectP1P2);
-  if (data.length === 0 || data.length > MAX_AID) refuse(SW.wrongLength);
-  const matching = applications(card).filter(({ aid }) => equalBytes(aid.subarray(0, data.length), data));
+  if (data.length > MAX_AID) refuse(SW.wrongLength);
+  const matching = matchingApplications(card, data);
   const current = matching.findIndex(
     ({ aid, applet }) =>
       (applet !== undefined && applet === channel.applet) ||

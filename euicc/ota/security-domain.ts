@@ -2,13 +2,11 @@
 // ETSI TS 102 226, 8). Applications of a profile are kept but never run, so nothing is loaded or installed this way.
 import { SW } from '../../codec/apdu.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
+import { DATA_OBJECT, INS_GET_DATA } from '../domain/card-data.ts';
 import { getStatus, INS_GET_STATUS } from '../domain/registry.ts';
 import { ok, refuse } from '../os/reply.ts';
 import type { LoadedProfile, SecurityDomainContent } from '../profile-content.ts';
 import type { RemoteCommands } from './remote-session.ts';
-
-const INS_GET_DATA = 0xca;
-const KEY_INFORMATION = 0x00e0;
 
 type Content = Pick<LoadedProfile, 'securityDomains' | 'applications'>;
 
@@ -22,7 +20,7 @@ export function securityDomainCommands(content: Content, domain: SecurityDomainC
       if (ins === INS_GET_STATUS) return getStatus({ domain, others }, command);
       if (ins !== INS_GET_DATA) return refuse(SW.insNotSupported);
       if (data.length > 0) return refuse(SW.wrongLength);
-      return p1 * 256 + p2 === KEY_INFORMATION
+      return p1 * 256 + p2 === DATA_OBJECT.keyInformation
         ? ok(keyInformation(domain))
         : refuse(SW.referencedDataNotFound);
     },
@@ -30,7 +28,7 @@ export function securityDomainCommands(content: Content, domain: SecurityDomainC
 }
 
 /** Identifier, version, and type and length of each component, of each key; no values. */
-function keyInformation({ keys }: SecurityDomainContent): Uint8Array {
+export function keyInformation({ keys }: SecurityDomainContent): Uint8Array {
   return encodeTlv(
     0xe0,
     ...keys.map(({ identifier, version, components }) =>

@@ -58,7 +58,9 @@ export const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ['after the reset', '00A4001C022FE2', '6A86'],
     ['after the reset', '00A4002C022FE2', '6A86'],
     ['after the reset', '00A4008C022FE2', '6A86'],
-    ['after the reset', '00A4040C', '6700'],
+    ['after the reset', '00A4040C', '9000'],
+    ['after the reset', '00A4044C', '6A82'],
+    ['after the reset', '00A4040E', '9000'],
     ['after the reset', `00A4040C11${USIM_AID}0000000000`, '6700'],
     ['after the reset', '00A4040C0CA0000000871002FF49FF0580', '6A82'],
     ['after the reset', '00A4042C07A0000000871002', '6A86'],
@@ -337,6 +339,19 @@ export const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ['after the reset', '80C2010004D6020500', '6A86'],
     ['after the reset', '80C2000104D6020500', '6A86'],
   ],
+  'GET DATA': [
+    ['after the reset', '80CA9F7F00', '9000'],
+    ['after the reset', '80CA9F7F', '6C'],
+    ['after the reset', '80CA9F7F2E', '6C'],
+    ['USIM', '00CA9F7F2D', '9000'],
+    ['transparent', '80CA004200', '9000'],
+    ['after the reset', '80CA004500', '9000'],
+    ['after the reset', '80CA006600', '9000'],
+    ['after the reset', '80CA005A00', '6A88'],
+    ['after the reset', '80CA00E000', '6A88'],
+    ['after the reset', '80CA00CF00', '6A88'],
+    ['after the reset', '80CA9F7F0101', '6700'],
+  ],
   'RETRIEVE DATA': [
     ['BER-TLV', '80CB0080015C00', '9000'],
     ['BER-TLV', '80CB0080018000', '6A88'],
@@ -374,4 +389,6 @@ export const TABLE: Readonly<Record<string, readonly Row[]>> = {
 export const HEADERS = Object.entries(TABLE).map(
   ([name, rows]) => [name, rows[0]?.[1].slice(0, 4) ?? ''] as const,
 );
+/** What interindustry and proprietary classes mean the same in. */
+export const EITHER_CLASS = ['GET RESPONSE', 'GET DATA'];
 export const BASIC_ONLY = ['TERMINAL PROFILE', 'FETCH', 'TERMINAL RESPONSE', 'ENVELOPE'];
