@@ -1,16 +1,11 @@
 // Carries out what an operator commands, with the card: each command leads to one message, or to a new beginning.
-import type { Clock } from '../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
-import type { Lock } from '../base/lock.ts';
-import type { Random } from '../base/random.ts';
 import { isSuccess, swText } from '../codec/apdu.ts';
-import type { Eid, Iccid } from '../codec/ids.ts';
+import type { Iccid } from '../codec/ids.ts';
 import { AuthenticateServerResponse } from '../codec/rsp/authenticate-server.ts';
 import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
 import { PrepareDownloadResponse } from '../codec/rsp/prepare-download.ts';
-import { encodeResponseScript } from '../codec/script.ts';
-import type { DownOf, UpMessage, UpOf } from '../codec/wire.ts';
+import type { DownOf } from '../codec/wire.ts';
 import {
   authenticateServer,
   listProfiles,
@@ -18,47 +13,24 @@ import {
   prepareDownload,
   retrieveNotifications,
   type ScriptRun,
-  withIsdR,
 } from './card-operations.ts';
-import type { Device } from './device.ts';
-import type { Effect, Event, Order, WorkCommand } from './machine.ts';
 import {
-  awaitConnectivity,
-  type Connectivity,
-  connectivityText,
-  type ConnectivityProbe,
-  deadlineFrom,
-  remainingMs,
-} from './switch-profile.ts';
+  answer,
+  type CarryOut,
+  type CarryOutContext,
+  onIsdR,
+  refusal,
+  refusedOutcome,
+  report,
+  responseScript,
+  type StepOptions,
+} from './carry-out-context.ts';
+import { enable } from './enable-profile.ts';
+import type { Event, Order, WorkCommand } from './machine.ts';
 
-export type CarryOutContext = {
-  readonly eid: Eid;
-  readonly device: Device;
-  /** One user of the card at a time. */
-  readonly cardLock: Lock;
-  readonly probe: ConnectivityProbe;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  /** Fetches the content of a manifest and verifies all of it. Throws TRANSFER_STOPPED, TRANSFER_MISMATCH, MANIFEST_INVALID. */
-  readonly download: (
-    order: Order,
-    manifest: DownOf<'manifest'>,
-    options: StepOptions,
-  ) => Promise<Uint8Array>;
-  readonly progress: (phase: 'transfer' | 'install' | 'switch', done: number, total: number) => void;
-  /** The device's own bound on the wait for a connectivity verdict. */
-  readonly deadlineMs: number;
-  /** Puts the mark into the journal before a script goes to the card. */
-  readonly begin: (deadline?: number) => Promise<void>;
-};
-
-export type StepOptions = { readonly signal?: AbortSignal };
-type CarryOut = Extract<Effect, { is: 'carryOut' }>;
 const TAG_AUTHENTICATE_SERVER = 0xbf38;
 /** Conditions of use not satisfied: the answer to a package when the RSP session is over (SGP.22, 5.7.6). */
 const SESSION_GONE = 0x6985;
-type Report = Omit<UpOf<'scriptReport'>, 'id' | 'eid' | 'transaction' | 'is' | 'command'>;
 
 /** The event that ends the work on a command. Faults that only a later attempt can mend are thrown. */
 export async function carryOut(
@@ -136,34 +108,6 @@ function isSessionLost(response: Uint8Array): boolean {
   return decoded.is === 'downloadResponseError' && lost.includes(decoded.value.downloadErrorCode);
 }
 
-type Unaddressed<M> = M extends UpMessage ? Omit<M, 'id' | 'eid' | 'transaction'> : never;
-
-/** A message of this order, with an id of its own: made once, then repeated as it is. */
-export function answer(
-  context: Pick<CarryOutContext, 'random' | 'eid'>,
-  order: Order,
-  body: Unaddressed<UpMessage>,
-): Event {
-  const address = { id: context.random.bytes(8), eid: context.eid, transaction: order.transaction };
-  return { is: 'answered', message: { ...body, ...address } as UpMessage };
-}
-
-function onIsdR<T>(
-  context: CarryOutContext,
-  options: StepOptions,
-  work: Parameters<typeof withIsdR<T>>[2],
-): Promise<T> {
-  return context.cardLock.run(async () => withIsdR(await context.device.card(options), options, work));
-}
-
-function report(context: CarryOutContext, effect: CarryOut, body: Report): Event {
-  return answer(context, effect.order, { is: 'scriptReport', command: effect.command.id, ...body });
-}
-
-function responseScript(run: ScriptRun | undefined): Uint8Array {
-  return encodeResponseScript({ executed: run?.responses.length ?? 0, responses: run?.responses ?? [] });
-}
-
 /** Download all, verify all, and only then open the card's channel. */
 async function install(
   context: CarryOutContext,
@@ -231,96 +175,6 @@ function isInstallOf(pending: Uint8Array, iccid: Iccid): boolean {
   return metadata.profileManagementOperation.includes('notificationInstall') && metadata.iccid === iccid;
 }
 
-/** Enables a profile and waits for the verdict; without one, the rollback script brings back what worked. */
-async function enable(
-  context: CarryOutContext,
-  effect: CarryOut,
-  command: DownOf<'script'>,
-  options: StepOptions,
-): Promise<Event> {
-  const started = context.clock.now();
-  const allowedMs = Math.min(command.deadlineMs, context.deadlineMs);
-  const deadline = effect.deadline ?? deadlineFrom(context.clock, allowedMs);
-  if (!effect.begun) await context.begin(deadline);
-  let run: ScriptRun | undefined;
-  if (!effect.begun || (await enabledIccid(context, options)) !== command.iccid) {
-    run = await onIsdR(context, options, (channel, basic) =>
-      playScript(channel, command.script, { ...options, basic }),
-    );
-    if (!isSuccess(run.lastSw)) {
-      return report(context, effect, { outcome: refusedOutcome(effect), ...refusal(run) });
-    }
-  }
-  context.progress('switch', 0, 1);
-  const withinMs = effect.begun ? remainingMs(context.clock, deadline, allowedMs) : allowedMs;
-  const found = await awaitConnectivity(context.probe, command.iccid, withinMs, options);
-  const facts = (): Pick<Report, 'apdus' | 'elapsedMs'> => ({
-    apdus: run?.responses.length ?? 0,
-    elapsedMs: Math.round(context.clock.now() - started),
-  });
-  if (found.ok) {
-    context.progress('switch', 1, 1);
-    return report(context, effect, {
-      outcome: 'done',
-      responseScript: responseScript(run),
-      ...seen(found),
-      ...facts(),
-    });
-  }
-  const reason = connectivityText(found);
-  context.log.write('warn', 'agent.switch', 'going back to the profile that worked', { reason });
-  const back = await goBack(context, command, options);
-  return report(context, effect, {
-    outcome: back === undefined ? 'failed' : 'rolled-back',
-    responseScript: responseScript(back?.run ?? run),
-    reason,
-    ...(back === undefined ? seen(found) : seen(back.found)),
-    ...facts(),
-  });
-}
-
-function seen(found: Connectivity): Pick<Report, 'enabledIccid' | 'registration'> {
-  return {
-    ...(found.iccid === undefined ? {} : { enabledIccid: found.iccid }),
-    ...(found.registration === undefined ? {} : { registration: found.registration }),
-  };
-}
-
-async function goBack(
-  context: CarryOutContext,
-  command: DownOf<'script'>,
-  options: StepOptions,
-): Promise<{ readonly run: ScriptRun; readonly found: Connectivity } | undefined> {
-  const { rollback } = command;
-  if (rollback === undefined) return undefined;
-  const run = await onIsdR(context, options, (channel, basic) =>
-    playScript(channel, rollback, { ...options, basic }),
-  );
-  if (!isSuccess(run.lastSw)) return undefined;
-  const found = await awaitConnectivity(
-    context.probe,
-    await profileToSee(context, options),
-    Math.min(command.deadlineMs, context.deadlineMs),
-    options,
-  );
-  return { run, found };
-}
-
-/** What the card itself calls enabled now; undefined while it says nothing, as some do until their reset. */
-async function profileToSee(context: CarryOutContext, options: StepOptions): Promise<Iccid | undefined> {
-  try {
-    return await enabledIccid(context, options);
-  } catch (error) {
-    if (!isAgentError(error) || error.code === 'ABORTED') throw error;
-    return undefined;
-  }
-}
-
-async function enabledIccid(context: CarryOutContext, options: StepOptions): Promise<Iccid | undefined> {
-  const profiles = await onIsdR(context, options, (channel) => listProfiles(channel, options));
-  return profiles.find(({ enabled }) => enabled)?.iccid;
-}
-
 /** Disable and delete: no verdict to wait for. After a restart a profile that is gone counts as done. */
 async function playPlain(
   context: CarryOutContext,
@@ -346,22 +200,6 @@ async function playPlain(
       ? { outcome: 'done', responseScript: responseScript(run), apdus: run.responses.length }
       : { outcome: refusedOutcome(effect), ...refusal(run) },
   );
-}
-
-function refusal(run: ScriptRun): Pick<Report, 'responseScript' | 'apdus' | 'reason'> {
-  return {
-    responseScript: responseScript(run),
-    apdus: run.responses.length,
-    reason: `the card refused with ${swText(run.lastSw)}`,
-  };
-}
-
-/**
- * A script that was cut off opens its secure channel only once: when the card refuses it after a restart, nothing is wrong with the order,
- * and the operator makes a new script.
- */
-function refusedOutcome(effect: CarryOut): 'interrupted' | 'failed' {
-  return effect.begun ? 'interrupted' : 'failed';
 }
 
 /** What an unexpected failure of a step is called in the log. */

@@ -1,6 +1,7 @@
 // The port to the device around the card: what the agent asks of a modem, whatever modem it is.
 import type { Card } from '../codec/card.ts';
 import type { Iccid, Imei } from '../codec/ids.ts';
+import type { LadderRecord } from '../codec/wire.ts';
 
 /** +CEREG's <stat> and the PLMN of +COPS (3GPP TS 27.007). */
 export type Registration = { readonly stat: number; readonly plmn?: string };
@@ -19,6 +20,18 @@ export type Device = {
   /** EF.ICCID as the modem reads it now; undefined when the card has no enabled profile. */
   readIccid(options?: DeviceOptions): Promise<Iccid | undefined>;
   registration(options?: DeviceOptions): Promise<Registration>;
-  /** Makes the modem take notice of the card again; each call goes one step further (refresh, radio off and on, restart). */
-  refreshCard(attempt: number, options?: DeviceOptions): Promise<void>;
+  /** Makes the modem take notice of the card again. */
+  readonly ladder: Ladder;
+};
+
+/** Every step but the first, which is to wait for the card's own REFRESH. */
+export type LadderStep = Exclude<LadderRecord['step'], 'refresh'>;
+
+export type Ladder = {
+  /** What this modem has of it, the gentlest first. */
+  readonly steps: readonly LadderStep[];
+  /** Safe to take again where it was cut short. */
+  take(step: LadderStep, options?: DeviceOptions): Promise<void>;
+  /** Calls after every start of the modem, whoever caused it; the answer cancels. */
+  onRestart(listener: () => void): () => void;
 };

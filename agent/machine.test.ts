@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { completeEid, completeImei, parseIccid } from '../codec/ids.ts';
 import type { DownMessage, UpMessage } from '../codec/wire.ts';
+import type { LastSwitch } from './last-switch.ts';
 import { accepts, effectOf, type Event, type Order, reduce, type State } from './machine.ts';
 import { decodeDurable, type Durable, encodeDurable } from './state-codec.ts';
 
@@ -118,9 +119,29 @@ describe('agent machine', () => {
   });
 
   test('every state comes back from the journal as it was', () => {
-    for (const state of states()) {
+    const ladder = [
+      { step: 'refresh', missing: 'card', ms: 30_000 },
+      { step: 'restart', missing: 'card', back: true, failure: 'no answer' },
+    ] as const;
+    const climbed = states()
+      .map((state) => reduce(reduce(state, { is: 'climbed', ladder }), { is: 'goingBack' }))
+      .filter((state) => state.at === 'working' && state.goingBack === true);
+    assert.equal(climbed.length, 1, 'only what has begun on the card can be climbed for');
+    for (const state of [...states(), ...climbed]) {
       const durable: Durable = { state, handled: [enable.id, completed.id] };
       assert.deepEqual(decodeDurable(encodeDurable(durable)), durable);
+      const lastSwitch: LastSwitch = {
+        mno: 'mno-a',
+        transaction,
+        outcome: 'rolled-back',
+        at: 1,
+        iccid: parseIccid('8999901000000000001'),
+        ladder,
+        checkedAt: 2,
+        reverted: parseIccid('8999901000000000019'),
+        told: false,
+      };
+      assert.deepEqual(decodeDurable(encodeDurable({ ...durable, lastSwitch })), { ...durable, lastSwitch });
     }
   });
 });

@@ -1,6 +1,6 @@
 // The agent as a pure machine: what it is doing, what can happen, and what follows. It touches nothing.
 import { equalBytes } from '../base/bytes.ts';
-import type { DownMessage, DownOf, UpMessage } from '../codec/wire.ts';
+import type { DownMessage, DownOf, LadderRecord, UpMessage } from '../codec/wire.ts';
 
 export type ProcedureKind = 'provisioning' | 'mno-change';
 
@@ -37,7 +37,8 @@ export type State =
   /**
    * A command of the operator is being carried out. `begun` is set before the first octet of a script goes to the card,
    * so that after a restart the card is asked what became of it. `deadline` (Unix milliseconds) ends the wait for the
-   * connectivity verdict.
+   * connectivity verdict. `ladder` is what was done to make the modem take the profile; its last step may have been cut
+   * short. `goingBack` is set before the way back to the profile that worked begins.
    */
   | {
       readonly at: 'working';
@@ -45,6 +46,8 @@ export type State =
       readonly command: WorkCommand;
       readonly begun: boolean;
       readonly deadline?: number;
+      readonly ladder?: readonly LadderRecord[];
+      readonly goingBack?: boolean;
     };
 
 export type Event =
@@ -54,6 +57,10 @@ export type Event =
   | { readonly is: 'answered'; readonly message: UpMessage }
   /** A script is about to go to the card. */
   | { readonly is: 'begun'; readonly deadline?: number }
+  /** A step is about to be taken that makes the modem look again, or has been. */
+  | { readonly is: 'climbed'; readonly ladder: readonly LadderRecord[] }
+  /** The verdict is no: the way back begins. */
+  | { readonly is: 'goingBack' }
   /** A command of the operator, its signature checked. */
   | { readonly is: 'commanded'; readonly mno: string; readonly command: DownMessage }
   /** The operator has stored our message, or refused it. */
@@ -71,6 +78,8 @@ export type Effect =
       readonly command: WorkCommand;
       readonly begun: boolean;
       readonly deadline?: number;
+      readonly ladder?: readonly LadderRecord[];
+      readonly goingBack?: boolean;
     };
 
 /** The state after an event. Total: an event that does not fit leaves the state as it is. */
@@ -84,6 +93,10 @@ export function reduce(state: State, event: Event): State {
     case 'begun':
       if (state.at !== 'working') return state;
       return { ...state, begun: true, ...(event.deadline === undefined ? {} : { deadline: event.deadline }) };
+    case 'climbed':
+      return state.at === 'working' && state.begun ? { ...state, ladder: event.ladder } : state;
+    case 'goingBack':
+      return state.at === 'working' && state.begun ? { ...state, goingBack: true } : state;
     case 'commanded':
       return commanded(state, event.mno, event.command);
     case 'receipted':
@@ -151,8 +164,8 @@ export function effectOf(state: State): Effect | undefined {
     case 'awaiting':
       return state.delivered ? undefined : { is: 'deliver', order: state.order, message: state.message };
     case 'working': {
-      const { order, command, begun, deadline } = state;
-      return { is: 'carryOut', order, command, begun, ...(deadline === undefined ? {} : { deadline }) };
+      const { at: _, ...work } = state;
+      return { is: 'carryOut', ...work };
     }
   }
 }

@@ -6,8 +6,13 @@ import type { Modem } from '../modem/modem.ts';
 import { registrationNumber } from '../modem/registration.ts';
 import type { Device } from './device.ts';
 
+/** +CFUN (3GPP TS 27.007, 8.2): the card is off. */
+const MINIMUM_FUNCTIONALITY = 0;
+
 /** `onApdu` is told of every command that goes to the card. */
 export async function openModemDevice(modem: Modem, onApdu: () => void): Promise<Device> {
+  // Cut short between the halves of a radio cycle, or left so by others, a modem shows no card: nothing could begin.
+  if ((await modem.functionality()) === MINIMUM_FUNCTIONALITY) await modem.setRadio(true);
   return {
     imei: await modem.imei(),
     card: async () => countedCard(await modem.openCard(), onApdu),
@@ -22,13 +27,10 @@ export async function openModemDevice(modem: Modem, onApdu: () => void): Promise
       const name = 'name' in plmn ? plmn.name : undefined;
       return { stat: registrationNumber(status), ...(name === undefined ? {} : { plmn: name.slice(0, 32) }) };
     },
-    async refreshCard(attempt) {
-      if (attempt > 1) {
-        await modem.restart();
-        return;
-      }
-      await modem.setRadio(false);
-      await modem.setRadio(true);
+    ladder: {
+      steps: modem.switchSteps,
+      take: (step) => modem.takeSwitchStep(step),
+      onRestart: (listener) => modem.onRestart(listener),
     },
   };
 }

@@ -6,6 +6,7 @@ import { createLock } from '../base/lock.ts';
 import { type Log, Secret } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { AgentConfig } from '../config/agent.ts';
+import type { Eid } from '../codec/ids.ts';
 import { createNobleEc } from '../crypto/ec-noble.ts';
 import type { Modem, ModemKey, ModemMemory } from '../modem/modem.ts';
 import type { BrokerTls } from '../transport/broker-socket.ts';
@@ -15,7 +16,7 @@ import { getEid, withIsdR } from './card-operations.ts';
 import { askedPatiently } from './asked-patiently.ts';
 import { acquireCardLock, isPhysicalPort } from './card-lock.ts';
 import { certificateDer } from './certificate-file.ts';
-import { isRegistered } from './device.ts';
+import { type Device, isRegistered } from './device.ts';
 import { createDownloads } from './downloads.ts';
 import { createFigures, type Figures } from './figures.ts';
 import { firstConnection } from './first-connection.ts';
@@ -64,9 +65,7 @@ export async function run(options: RunOptions): Promise<void> {
     const modem = await openConfiguredModem(options, figures);
     closers.push(() => modem.close());
     const device = await openModemDevice(modem, () => figures.countApdu());
-    const eid = await askedPatiently({ clock, log, signal }, async () =>
-      withIsdR(await device.card(), { signal }, (channel) => getEid(channel, { signal })),
-    );
+    const eid = await eidOf(device, journal, options);
     if (await isPhysicalPort(config.modem.port)) {
       const cardLock = await acquireCardLock(eid);
       closers.push(() => cardLock.release());
@@ -171,6 +170,27 @@ async function openConfiguredModem(options: RunOptions, figures: Figures): Promi
   });
 }
 
+/**
+ * The EID that the card tells. In the middle of a switch a card may be silent until the modem takes the next step of the
+ * ladder, which an agent that waited for the card would never take: then the EID is the one of the last start.
+ */
+async function eidOf(device: Device, journal: Journal, options: RunOptions): Promise<Eid> {
+  const { config, clock, log, signal } = options;
+  try {
+    return await askedPatiently({ clock, log, signal }, async () =>
+      withIsdR(await device.card(), { signal }, (channel) => getEid(channel, { signal })),
+    );
+  } catch (error) {
+    const state = journal.last === undefined ? undefined : decodeDurable(journal.last).state;
+    const switching = state?.at === 'working' && state.command.is === 'script' && state.begun;
+    const known = switching ? await readDeviceRecord(config.state.dir) : undefined;
+    if (known === undefined || known.imei !== device.imei) throw error;
+    if (!isAgentError(error) || error.code === 'ABORTED') throw error;
+    log.write('warn', 'agent', 'the card does not answer in the middle of a switch', { why: error.message });
+    return known.eid;
+  }
+}
+
 /** Another card in the device ends the procedure that was meant for the first: it must never receive it. */
 async function keepToOneCard(
   folder: string,
@@ -183,6 +203,7 @@ async function keepToOneCard(
 ): Promise<void> {
   const before = await readDeviceRecord(folder);
   if (before !== undefined && before.eid !== found.eid && journal.last !== undefined) {
+    // What became of the other card's profiles is no news of this one.
     const { handled } = decodeDurable(journal.last);
     await journal.append(encodeDurable({ state: { at: 'idle' }, handled }));
     log.write('warn', 'agent', 'another card: the procedure of the last one is dropped', {

@@ -11,12 +11,16 @@ import type { MessageLink } from '../transport/message-link.ts';
 import { deviceFilter, formatTopic } from '../transport/topics.ts';
 import { askedPatiently } from './asked-patiently.ts';
 import { listProfiles, startSession, withIsdR } from './card-operations.ts';
-import { answer, carryOut, type CarryOutContext, type StepOptions, stepFailure } from './carry-out.ts';
+import { carryOut, stepFailure } from './carry-out.ts';
+import { answer, type CarryOutContext, type StepOptions } from './carry-out-context.ts';
 import type { Device } from './device.ts';
 import type { Journal } from './journal.ts';
 import { accepts, type Effect, effectOf, type Event, type Order, reduce, type State } from './machine.ts';
+import { switchEndedBy } from './last-switch.ts';
 import { createNotificationPump } from './notifications.ts';
 import { decodeDurable, type Durable, encodeDurable } from './state-codec.ts';
+import { createSwitchGuard } from './switch-guard.ts';
+import { untilWoken } from './until.ts';
 
 export type RuntimeOptions = {
   readonly eid: Eid;
@@ -81,7 +85,8 @@ export async function runAgent(
     journalLock.run(async () => {
       const state = reduce(durable.state, event);
       if (state === durable.state) return false;
-      await keep({ ...durable, state }, event.is);
+      const ended = switchEndedBy(durable.state, event, clock.wall());
+      await keep({ ...durable, state, ...(ended === undefined ? {} : { lastSwitch: ended }) }, event.is);
       return true;
     });
 
@@ -98,6 +103,19 @@ export async function runAgent(
   };
 
   const pump = createNotificationPump({ ...options, cardLock, send });
+  const guard = createSwitchGuard({
+    eid,
+    device,
+    clock,
+    random,
+    log,
+    send: sendQuietly,
+    last: () => (durable.state.at === 'working' ? undefined : durable.lastSwitch),
+    keep: (lastSwitch) =>
+      journalLock.run(async () => {
+        if (durable.state.at !== 'working') await keep({ ...durable, lastSwitch }, 'checked');
+      }),
+  });
 
   const receipt = (
     mno: string,
@@ -118,7 +136,7 @@ export async function runAgent(
       const refused = command.outcome === 'refused';
       if (refused)
         log.write('warn', 'agent.receipt', 'the operator refuses', { mno, reason: command.reason });
-      if (pump.receipted(mno, command.of, refused)) return;
+      if (pump.receipted(mno, command.of, refused) || guard.receipted(mno, command.of)) return;
       await happen({ is: 'receipted', mno, of: command.of, refused });
       return;
     }
@@ -130,7 +148,10 @@ export async function runAgent(
       if (durable.handled.some((id) => equalBytes(id, command.id))) return 'duplicate';
       if (!accepts(durable.state, mno, command)) return 'refused';
       const state = reduce(durable.state, { is: 'commanded', mno, command });
-      await keep({ state, handled: [...durable.handled, command.id].slice(-HANDLED_KEPT) }, command.is);
+      await keep(
+        { ...durable, state, handled: [...durable.handled, command.id].slice(-HANDLED_KEPT) },
+        command.is,
+      );
       if (command.is === 'refused')
         log.write('warn', 'agent.order', 'refused', { mno, reason: command.reason });
       if (command.is === 'completed')
@@ -180,6 +201,12 @@ export async function runAgent(
     begin: async (deadline) => {
       await happen({ is: 'begun', ...(deadline === undefined ? {} : { deadline }) });
     },
+    climbed: async (ladder) => {
+      await happen({ is: 'climbed', ladder });
+    },
+    goBack: async () => {
+      await happen({ is: 'goingBack' });
+    },
   };
 
   const makeRequest = async (order: Order, step: StepOptions): Promise<Event> => {
@@ -224,18 +251,7 @@ export async function runAgent(
   };
 
   /** Settles at the next change of state, or after `ms`. */
-  const changeOr = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const cancel = clock.schedule(ms, done);
-      changed = done;
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) done();
-    });
+  const changeOr = (ms: number): Promise<void> => untilWoken(clock, ms, signal, (wake) => (changed = wake));
 
   const work = async (): Promise<void> => {
     let failures = 0;
@@ -301,12 +317,13 @@ export async function runAgent(
       listen(),
       work(),
       pump.run({ signal }),
+      guard.run({ signal }),
       subscribe(),
       activation.then(async (order) => {
         if (order !== undefined) await happen({ is: 'ordered', order });
       }),
     ];
-    await Promise.race([aborted(signal), ...running.slice(0, 3), Promise.all(running)]);
+    await Promise.race([aborted(signal), ...running.slice(0, 4), Promise.all(running)]);
   } finally {
     unwatch();
   }

@@ -5,12 +5,21 @@ import {
   cborBytes,
   cborInt,
   cborItem,
+  cborList,
   cborMap,
   cborText,
   cborWord,
   type CborType,
 } from '../codec/cbor-table.ts';
-import { type DownMessage, downMessages, type UpMessage, upMessages } from '../codec/wire.ts';
+import {
+  type DownMessage,
+  downMessages,
+  ladderRecord,
+  MAX_LADDER,
+  type UpMessage,
+  upMessages,
+} from '../codec/wire.ts';
+import { type LastSwitch, lastSwitchType } from './last-switch.ts';
 import type { State, WorkCommand } from './machine.ts';
 
 /** Raised when a record could not be read by the program before it. */
@@ -58,17 +67,30 @@ const record = cborItem(
     deadline: { key: 7, type: cborInt(), optional: true },
     /** Ids of the last commands dealt with, 8 octets each, newest last. */
     handled: { key: 8, type: cborBytes({ max: 8 * 256 }) },
+    ladder: { key: 9, type: cborList(ladderRecord, MAX_LADDER), optional: true },
+    goingBack: { key: 10, type: cborBool, optional: true },
+    lastSwitch: { key: 11, type: lastSwitchType, optional: true },
   }),
 );
 
 /** What the journal keeps: the state, and the commands that were dealt with, so that a repeated one has no second effect. */
-export type Durable = { readonly state: State; readonly handled: readonly Uint8Array[] };
+export type Durable = {
+  readonly state: State;
+  readonly handled: readonly Uint8Array[];
+  readonly lastSwitch?: LastSwitch;
+};
 
-export function encodeDurable({ state, handled }: Durable): Uint8Array {
+export function encodeDurable({ state, handled, lastSwitch }: Durable): Uint8Array {
   const { at, ...rest } = state;
   const ids = new Uint8Array(8 * handled.length);
   for (const [i, id] of handled.entries()) ids.set(id, 8 * i);
-  return record.encode({ version: STATE_VERSION, at, handled: ids, ...rest });
+  return record.encode({
+    version: STATE_VERSION,
+    at,
+    handled: ids,
+    ...rest,
+    ...(lastSwitch === undefined ? {} : { lastSwitch }),
+  });
 }
 
 /** Throws `MESSAGE_INVALID` or `CBOR_INVALID`, also for a version that is not spoken here. */
@@ -83,6 +105,9 @@ export function decodeDurable(bytes: Uint8Array): Durable {
     command,
     begun,
     deadline,
+    ladder,
+    goingBack,
+    lastSwitch,
   } = record.decode(bytes);
   if (version !== STATE_VERSION)
     throw new AgentError('MESSAGE_INVALID', { field: 'version', why: String(version) });
@@ -98,7 +123,15 @@ export function decodeDurable(bytes: Uint8Array): Durable {
       return { at, order: held, message, delivered };
     }
     if (command === undefined || begun === undefined) throw incomplete;
-    return { at, order: held, command, begun, ...(deadline === undefined ? {} : { deadline }) };
+    return {
+      at,
+      order: held,
+      command,
+      begun,
+      ...(deadline === undefined ? {} : { deadline }),
+      ...(ladder === undefined ? {} : { ladder }),
+      ...(goingBack === undefined ? {} : { goingBack }),
+    };
   };
-  return { state: stateOf(), handled };
+  return { state: stateOf(), handled, ...(lastSwitch === undefined ? {} : { lastSwitch }) };
 }

@@ -2,9 +2,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../base/bytes.ts';
+import type { LadderRecord } from '../codec/wire.ts';
 import { readLastRecord } from './journal.ts';
+import type { LastSwitch } from './last-switch.ts';
 import type { State } from './machine.ts';
-import { decodeDurable } from './state-codec.ts';
+import { decodeDurable, type Durable } from './state-codec.ts';
 import { journalPath, readDeviceRecord, transfersPath } from './state-folder.ts';
 import { isStateLocked } from './state-lock.ts';
 
@@ -25,6 +27,23 @@ export type Status = {
     readonly begun?: boolean;
     /** ISO 8601: when the wait for connectivity ends. */
     readonly deadline?: string;
+    /** What was done so far to make the modem take the profile; a step without `ms` is under way, or was cut short. */
+    readonly ladder?: readonly LadderRecord[];
+    /** The new profile did not connect: the way back has begun. */
+    readonly goingBack?: boolean;
+  };
+  /** What became of the last change of profiles. */
+  readonly lastSwitch?: {
+    readonly mno: string;
+    readonly outcome: LastSwitch['outcome'];
+    readonly iccid?: string;
+    readonly at: string;
+    readonly ladder?: readonly LadderRecord[];
+    /** When the profile was looked at after a later restart. */
+    readonly checkedAt?: string;
+    /** The profile that was enabled instead then, and whether the operator knows. */
+    readonly reverted?: string;
+    readonly told?: boolean;
   };
   /** Room taken by a transfer under way or waiting for its installation, in octets. */
   readonly transferBytes?: number;
@@ -32,7 +51,8 @@ export type Status = {
 
 export async function readStatus(folder: string): Promise<Status> {
   const last = await readLastRecord(journalPath(folder));
-  const state: State = last === undefined ? { at: 'idle' } : decodeDurable(last).state;
+  const { state, lastSwitch }: Durable =
+    last === undefined ? { state: { at: 'idle' }, handled: [] } : decodeDurable(last);
   const device = await readDeviceRecord(folder);
   const transferBytes = await transferSize(folder);
   return {
@@ -40,6 +60,7 @@ export async function readStatus(folder: string): Promise<Status> {
     ...device,
     state: state.at,
     ...(state.at === 'idle' ? {} : { procedure: procedureOf(state) }),
+    ...(lastSwitch === undefined ? {} : { lastSwitch: lastSwitchOf(lastSwitch) }),
     ...(transferBytes === 0 ? {} : { transferBytes }),
   };
 }
@@ -54,7 +75,37 @@ function procedureOf(state: Exclude<State, { at: 'idle' }>): NonNullable<Status[
     step: state.command.is === 'script' ? state.command.purpose : state.command.is,
     begun: state.begun,
     ...(state.deadline === undefined ? {} : { deadline: new Date(state.deadline).toISOString() }),
+    ...(state.ladder === undefined ? {} : { ladder: state.ladder }),
+    ...(state.goingBack === true ? { goingBack: true } : {}),
   };
+}
+
+function lastSwitchOf(last: LastSwitch): NonNullable<Status['lastSwitch']> {
+  const { transaction: _, at, checkedAt, ...rest } = last;
+  return {
+    ...rest,
+    at: new Date(at).toISOString(),
+    ...(checkedAt === undefined ? {} : { checkedAt: new Date(checkedAt).toISOString() }),
+  };
+}
+
+function ladderText(ladder: readonly LadderRecord[]): string {
+  return ladder
+    .map(({ step, missing, back, ms, failure }) => {
+      const took = ms === undefined ? 'not ended' : `${(ms / 1000).toFixed(1)} s`;
+      return `${back === true ? 'back: ' : ''}${step} (no ${missing}, ${failure ?? took})`;
+    })
+    .join(', ');
+}
+
+function switchLines(last: NonNullable<Status['lastSwitch']>): [string, string][] {
+  const { mno, outcome, iccid = 'no profile seen', at, ladder, checkedAt, reverted, told } = last;
+  const lines: [string, string][] = [['last switch', `${outcome}, ${iccid}, with ${mno}, ${at}`]];
+  if (ladder !== undefined) lines.push(['ladder', ladderText(ladder)]);
+  if (reverted !== undefined)
+    lines.push(['reverted', `to ${reverted}; the operator ${told === true ? 'knows' : 'is being told'}`]);
+  else if (checkedAt !== undefined) lines.push(['checked', `${checkedAt}, after a restart: still there`]);
+  return lines;
 }
 
 async function transferSize(folder: string): Promise<number> {
@@ -84,8 +135,11 @@ export function statusText(status: Status): string {
       const begun = procedure.begun === true ? ', begun on the card' : '';
       lines.push(['step', `${procedure.step}${heard}${begun}`]);
     }
+    if (procedure.ladder !== undefined) lines.push(['ladder', ladderText(procedure.ladder)]);
+    if (procedure.goingBack === true) lines.push(['switch', 'going back to the profile that worked']);
     if (procedure.deadline !== undefined) lines.push(['deadline', procedure.deadline]);
   }
+  if (status.lastSwitch !== undefined) lines.push(...switchLines(status.lastSwitch));
   if (status.transferBytes !== undefined) lines.push(['transfer', `${status.transferBytes} octets on disk`]);
   return lines.map(([name = '', value = '']) => `${name.padEnd(12)}${value}`).join('\n');
 }

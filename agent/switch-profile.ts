@@ -4,6 +4,7 @@ import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Iccid } from '../codec/ids.ts';
 import { type Device, isRegistered, type Registration } from './device.ts';
+import type { Climb } from './ladder.ts';
 
 /** The layers of connectivity, from the card outwards; each is asked only when the one before is there. */
 export type ConnectivityLayer = 'card' | 'registration' | 'broker';
@@ -70,47 +71,42 @@ async function attempt<T>(
 }
 
 const PROBE_EVERY_MS = 1000;
-/** How long a card may take to show its new profile before the modem is made to look again. */
-const CARD_PATIENCE_MS = 15_000;
+/** How long a card may take to show its new profile, by itself and after each step of the ladder. */
+const CARD_PATIENCE_MS = 30_000;
 /**
  * How long the network may take before the modem is made to begin anew: some hold on to what belonged to the old profile
- * until they are restarted. Twice at most, since where there is no coverage nothing helps.
+ * until they are restarted. Where there is no coverage no step helps.
  */
 const REGISTRATION_PATIENCE_MS = 75_000;
-const REGISTRATION_REFRESHES = 2;
 
 /**
  * Waits until every layer is there, at most `withinMs` by the monotonic clock. Time is what counts, not attempts: an
- * attach may take minutes. Where the card does not show the profile, or no network takes it, the modem is refreshed, one step
- * further each time.
+ * attach may take minutes. Where the card does not show the profile, or no network takes it, the ladder is climbed a step.
  */
 export async function awaitConnectivity(
-  probe: ConnectivityProbe,
+  probe: ConnectivityProbe & { readonly climb: Climb },
   expected: Iccid | undefined,
   withinMs: number,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Connectivity> {
-  const { clock, device, log } = probe;
+  const { clock, climb, device } = probe;
   const endsAt = clock.now() + withinMs;
-  const refreshes = { card: 0, registration: 0 };
+  // Where little time is allowed every step of the ladder gets its share of it.
+  const cardPatienceMs = Math.min(CARD_PATIENCE_MS, withinMs / (device.ladder.steps.length + 2));
+  await climb.resume();
   let [cardSince, networkSince] = [clock.now(), clock.now()];
-  const refresh = async (why: 'card' | 'registration'): Promise<void> => {
-    refreshes[why] += 1;
-    log.write('warn', 'agent.switch', 'the modem is made to look again', { missing: why, ...refreshes });
-    await attempt(probe, why, () => device.refreshCard(refreshes[why], options));
-    [cardSince, networkSince] = [clock.now(), clock.now()];
-  };
   for (;;) {
     const found = await probeConnectivity(probe, expected, options);
     const now = clock.now();
     if (found.ok || now >= endsAt) return found;
-    if (found.missing === 'card') {
-      networkSince = now;
-      if (now - cardSince >= CARD_PATIENCE_MS) await refresh('card');
-    } else {
-      cardSince = now;
-      const waited = found.missing === 'registration' && now - networkSince >= REGISTRATION_PATIENCE_MS;
-      if (waited && refreshes.registration < REGISTRATION_REFRESHES) await refresh('registration');
+    const missing = found.missing === 'broker' ? undefined : found.missing;
+    if (missing === 'card') networkSince = now;
+    else cardSince = now;
+    const waited =
+      missing === 'card' ? now - cardSince >= cardPatienceMs : now - networkSince >= REGISTRATION_PATIENCE_MS;
+    if (missing !== undefined && waited) {
+      await climb.next(missing);
+      [cardSince, networkSince] = [clock.now(), clock.now()];
     }
     await sleep(clock, PROBE_EVERY_MS, options);
   }

@@ -42,6 +42,21 @@ const registration = cborMap({
   plmn: { key: 2, type: cborText(32), optional: true },
 });
 
+/** One step of making the modem notice a switch: in order from waiting for the card's own REFRESH to the vendor's reset. */
+export const ladderRecord = cborMap({
+  step: { key: 1, type: cborWord('refresh', 'slot-power', 'radio-cycle', 'restart', 'vendor-reset') },
+  /** The layer of connectivity that the step was taken for. */
+  missing: { key: 2, type: cborWord('card', 'registration') },
+  /** Taken on the way back to the profile that worked. */
+  back: { key: 3, type: cborBool, optional: true },
+  /** How long the step itself took. Absent where it was cut short. */
+  ms: { key: 4, type: cborInt(), optional: true },
+  failure: { key: 5, type: cborText(128), optional: true },
+});
+export type LadderRecord = ReturnType<typeof ladderRecord.fromCbor>;
+/** The most steps that are told of one switch. */
+export const MAX_LADDER = 32;
+
 /** Fields of every message; the body's keys begin at 10. */
 const header = {
   type: { key: 0, type: cborInt(0, 255) },
@@ -108,6 +123,8 @@ const UP = {
       /** Figures of the card dialogue, for the operator's records. */
       apdus: { key: 17, type: cborInt(), optional: true },
       elapsedMs: { key: 18, type: cborInt(), optional: true },
+      /** What was done to make the modem take the profile. */
+      ladder: { key: 19, type: cborList(ladderRecord, MAX_LADDER), optional: true },
     },
   ],
   /** One PendingNotification of the card (BF37 or 30), for the MNO whose address it bears. */

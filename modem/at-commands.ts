@@ -75,6 +75,13 @@ export const functionality: AtCommand<[number], true> = {
   read: () => true,
 };
 
+export const readFunctionality: AtCommand<[], number> = {
+  send: () => 'AT+CFUN?',
+  answer: /^\+CFUN\s*:\s*(\d{1,3})/,
+  deadline: 'query',
+  read: ([line]) => line && Number(line[1]),
+};
+
 /** 7.2, 10.1.20, 10.1.22: the registration commands, with unsolicited reports of level `n`. */
 export type RegistrationCommand = 'CREG' | 'CGREG' | 'CEREG';
 export const reportRegistration: AtCommand<[RegistrationCommand, number], true> = {

@@ -19,6 +19,8 @@ export type ModemLineOptions = {
   /** Sent at every start, after the common form of the dialogue; what the modem refuses is left out. */
   readonly initialise: () => readonly string[];
   readonly onUnsolicited: (line: string) => void;
+  /** Told when the modem has started anew, or may have while its line was away; the dialogue is in its known form again. */
+  readonly onRestart?: () => void;
   /** Looks whether what answers on a line that came back is still the same modem; throws when it is not. */
   readonly recognise?: (session: AtSession) => Promise<void>;
 };
@@ -36,6 +38,8 @@ export type ModemLine = {
 const RETURN_MS = 90_000;
 const RETRY_MS = 1_000;
 const PROBES = 3;
+/** A modem needs longer than this for a start. */
+const RESTART_GAP_MS = 1_000;
 /** Lines that modems print when they have just started, with all settings lost. */
 const STARTED = /^(?:RDY|\^SYSSTART|APP RDY|\+SYSSTART)/;
 
@@ -53,12 +57,11 @@ export async function openModemLine(options: ModemLineOptions): Promise<ModemLin
     const ear = listenTo(await options.openLink());
     const deadlinesMs = options.deadlinesMs ?? {};
     const opened = openAtSession({ link: ear.link, clock, log, deadlinesMs });
+    const startAnew = initialiserOf(opened);
     opened.subscribe((event) => {
       if (event.is !== 'unsolicited') return;
       options.onUnsolicited(event.line);
-      if (!STARTED.test(event.line)) return;
-      log.write('warn', 'modem', 'the modem restarted');
-      initialise(opened).catch(() => {});
+      if (STARTED.test(event.line)) startAnew();
     });
     try {
       await initialise(opened);
@@ -80,6 +83,21 @@ export async function openModemLine(options: ModemLineOptions): Promise<ModemLin
     }
     await tryLinesOver(over, options.initialise());
     await enableRegistrationReports(over);
+  };
+  /** One at a time, and at most one more after it: a modem that says for ever that it starts keeps nobody from working. */
+  const initialiserOf = (over: AtSession): (() => void) => {
+    let lastAt = Number.NEGATIVE_INFINITY;
+    let running = false;
+    return () => {
+      if (running || clock.now() - lastAt < RESTART_GAP_MS) return;
+      running = true;
+      lastAt = clock.now();
+      log.write('warn', 'modem', 'the modem restarted');
+      initialise(over)
+        .then(() => options.onRestart?.())
+        .catch(() => {})
+        .finally(() => (running = false));
+    };
   };
   const watched = (opened: AtSession): AtSession => {
     void opened.closed.then(() => {
@@ -108,6 +126,7 @@ export async function openModemLine(options: ModemLineOptions): Promise<ModemLin
         lost = false;
         watched(opened);
         log.write('info', 'modem', 'the line is back');
+        options.onRestart?.();
         return opened;
       })
       .finally(() => (returning = undefined));

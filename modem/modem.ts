@@ -9,6 +9,7 @@ import {
   model,
   operatorName,
   rawLine,
+  readFunctionality,
   revision,
   serialNumber,
   signalQuality,
@@ -19,7 +20,14 @@ import { createCardLessons, type CardLessons, type CardMemory } from './card-les
 import type { OpenSession } from './card-sessions.ts';
 import { createModemCard, type ModemCard } from './modem-card.ts';
 import { openModemLine, type ModemLine } from './modem-line.ts';
-import { awaitProfile, type SwitchOptions, type SwitchOutcome, type SwitchTools } from './profile-switch.ts';
+import {
+  awaitProfile,
+  SWITCH_STEPS,
+  type SwitchOptions,
+  type SwitchOutcome,
+  type SwitchStep,
+  type SwitchTools,
+} from './profile-switch.ts';
 import { findFamily, mergeQuirks, type ModemQuirks } from './quirks.ts';
 import { createRegistrationWatch, readRegistration, type Registration } from './registration.ts';
 import { createPinEntry, readIccid, readSimState, type SimState } from './sim-state.ts';
@@ -73,12 +81,20 @@ export type Modem = {
   /** +CSQ: 0 to 31, 99 when not known. */
   signalQuality(): Promise<number>;
   setRadio(on: boolean): Promise<void>;
+  /** +CFUN: 0 minimum, 1 full, 4 without radio; undefined where the modem does not tell. */
+  functionality(): Promise<number | undefined>;
   /** The one card of this modem, with the one lock on it. After its `close` a new one is made. */
   openCard(): Promise<ModemCard>;
   /** After enable, disable or delete: waits until the modem sees the profile `expected`. */
   awaitProfile(expected: Iccid, options?: SwitchOptions): Promise<SwitchOutcome>;
+  /** What makes this modem look at its card again, the gentlest first. */
+  readonly switchSteps: readonly Exclude<SwitchStep, 'refresh'>[];
+  /** Takes one of them, and waits until the modem answers again. */
+  takeSwitchStep(step: Exclude<SwitchStep, 'refresh'>): Promise<void>;
   /** Restarts the modem and waits until it answers. */
   restart(): Promise<void>;
+  /** Calls after every restart of the modem, whoever caused it, and when its line came back; the answer cancels. */
+  onRestart(listener: () => void): () => void;
   /** One command line as it is; answers the lines before the result code. */
   command(line: string, options?: RunOptions): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -95,6 +111,7 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
   const { clock, log } = options;
   let quirks = options.quirks ?? {};
   const watch = createRegistrationWatch();
+  const restarts = new Set<() => void>();
   let imei: Imei | undefined = options.imei === undefined ? undefined : parseImei(options.imei);
   const recognise = async (session: AtSession): Promise<void> => {
     const found = await session.run(serialNumber, []).catch(refusedIsEmpty);
@@ -106,6 +123,9 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
     ...options,
     initialise: () => quirks.initialise ?? [],
     onUnsolicited: (text) => watch.see(text),
+    onRestart() {
+      for (const listener of restarts) listener();
+    },
     recognise,
   });
   const [maker, type] = [await askIdentity(line, manufacturer), await askIdentity(line, model)];
@@ -131,6 +151,7 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
     await (await line.live()).run(functionality, [on ? 1 : 0]);
   };
   const restart = (): Promise<void> => line.restartBy([RESTART]);
+  const actions = switchActions(line, quirks, setRadio, restart);
 
   return {
     imei: readImei,
@@ -148,13 +169,23 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
     operator: async () => (await line.live()).run(operatorName, []),
     signalQuality: async () => (await line.live()).run(signalQuality, []),
     setRadio,
+    functionality: async () =>
+      (await line.live()).run(readFunctionality, []).catch((error: unknown) => {
+        if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER')) throw error;
+        return undefined;
+      }),
     openCard: async () => cards.of(await line.live()),
     awaitProfile: (expected, how = {}) => {
       const signal = how.signal === undefined ? {} : { signal: how.signal };
-      const actions = switchActions(line, quirks, setRadio, restart);
       return awaitProfile(expected, { clock, log, readIccid: () => iccid(signal), actions }, how);
     },
+    switchSteps: SWITCH_STEPS.filter((step) => actions[step] !== undefined),
+    takeSwitchStep: async (step) => actions[step]?.(),
     restart,
+    onRestart(listener) {
+      restarts.add(listener);
+      return () => void restarts.delete(listener);
+    },
     command: async (text, how = {}) => (await line.live()).run(rawLine, [text], how),
     async close() {
       await cards.close();
@@ -183,8 +214,13 @@ function switchActions(
   return {
     ...(slotPower === undefined ? {} : { 'slot-power': () => line.tryLines(slotPower) }),
     'radio-cycle': async () => {
-      await setRadio(false);
-      await setRadio(true);
+      // The port may go away with the radio, and the answer with it: what counts is that the radio is on in the end.
+      const off = await setRadio(false).catch((error: unknown) => error);
+      await setRadio(true).catch(async (error: unknown) => {
+        if (!isAgentError(error, 'LINK_CLOSED', 'AT_TIMEOUT', 'AT_ANSWER')) throw error;
+        await setRadio(true);
+      });
+      if (isAgentError(off, 'AT_ERROR')) throw off;
     },
     restart,
     ...(vendorReset === undefined ? {} : { 'vendor-reset': () => line.restartBy(vendorReset) }),

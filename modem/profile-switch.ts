@@ -39,7 +39,8 @@ export type SwitchOptions = {
 
 const STEP_MS = 30_000;
 const POLL_MS = 1_000;
-const ORDER: readonly Exclude<SwitchStep, 'refresh'>[] = [
+/** The order in which steps are taken. */
+export const SWITCH_STEPS: readonly Exclude<SwitchStep, 'refresh'>[] = [
   'slot-power',
   'radio-cycle',
   'restart',
@@ -55,7 +56,7 @@ export async function awaitProfile(
   const { clock, log } = tools;
   const steps: SwitchRecord[] = [];
   let last: Iccid | undefined;
-  const steady = ['refresh', ...ORDER.filter((step) => tools.actions[step] !== undefined)] as const;
+  const steady = ['refresh', ...SWITCH_STEPS.filter((step) => tools.actions[step] !== undefined)] as const;
   for (const step of steady) {
     const started = clock.now();
     const failure = step === 'refresh' ? undefined : await attempt(tools.actions[step]);

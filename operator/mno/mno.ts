@@ -24,7 +24,7 @@ import type { EuiccKeys, PartnerMno, SmDp, SmSr } from '../roles.ts';
 import type { MnoStore, OutgoingMessage, StepCommit } from './mno-store.ts';
 import { createPartner } from './partner.ts';
 import type { ChangePolicy } from './pcf.ts';
-import { ENDED, type Procedure } from './procedure.ts';
+import { ENDED, type Procedure, wordsOf } from './procedure.ts';
 import {
   activationRequest,
   confirmation,
@@ -195,7 +195,7 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
     const audit = {
       action: message.is,
       eid,
-      detail: `${held.value.step} -> ${outcome.procedure?.step ?? held.value.step}`,
+      detail: `${held.value.step} -> ${outcome.procedure?.step ?? held.value.step}${wordsOf(message)}`,
     };
     const commit = commitOf(outcome, held, eid, transaction, audit);
     const receipt = receiptFor(message, outcome.receipt ?? { outcome: 'done' });

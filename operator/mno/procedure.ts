@@ -1,5 +1,6 @@
 // One procedure of an MNO as data: provisioning or MNO change, and what follows from what is known of it.
 import type { Eid, Iccid, Imei } from '../../codec/ids.ts';
+import type { UpMessage } from '../../codec/wire.ts';
 import type { Verdict } from '../../crypto/verdict.ts';
 import type { ScriptJob } from '../roles.ts';
 
@@ -73,4 +74,14 @@ export function afterConfirmation(procedure: Procedure): 'wait' | 'delete-donor'
   if (procedure.donor === undefined) return 'complete';
   if (procedure.released === undefined) return 'wait';
   return procedure.released.deleteAllowed ? 'delete-donor' : 'complete';
+}
+
+/** What the device tells beside the step: why it failed, and what it took to make the modem take a profile. */
+export function wordsOf(message: UpMessage): string {
+  if (message.is === 'failure') return `: ${message.code} ${message.detail ?? ''}`.trimEnd();
+  if (message.is !== 'scriptReport' || message.ladder === undefined) return '';
+  const steps = message.ladder.map(({ step, back, failure }) =>
+    [back === true ? 'back:' : '', step, failure === undefined ? '' : '(failed)'].filter(Boolean).join(' '),
+  );
+  return `: ${steps.join(', ')}`;
 }
