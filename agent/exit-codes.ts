@@ -34,6 +34,12 @@ export const EXIT_CODES = [
     codes: ['CONFIG_INVALID', 'CERTIFICATE_INVALID', 'KEY_INVALID', 'CURVE_UNSUPPORTED'],
   },
   {
+    exit: 14,
+    text: 'a trace cannot be written or read',
+    advice: 'see that the file that is named can be; a copy is never written over a file',
+    codes: ['FILE_FAILED', 'FILE_EXISTS', 'TRACE_INVALID', 'TRACE_DIVERGES'],
+  },
+  {
     exit: 11,
     text: 'another agent uses the state folder',
     advice: 'stop the other agent, or give this one a folder of its own (state.dir)',

@@ -4,13 +4,17 @@ import { realClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { decodeCommandApdu, encodeResponseApdu, swText } from '../codec/apdu.ts';
 import { encodeAid, parseAid } from '../codec/ids.ts';
+import type { ByteLink } from '../modem/byte-link.ts';
 import type { Modem } from '../modem/modem.ts';
 import { type ModemFound, probeModem } from '../modem/modem-probe.ts';
 import { getEid, listProfiles, type ProfileEntry, withIsdR } from './card-operations.ts';
 import { type ModemAddress, openLineAt, openModemAt } from './modem-port.ts';
 
-async function withModem<T>(address: ModemAddress, work: (modem: Modem) => Promise<T>): Promise<T> {
-  const modem = await openModemAt(address, { clock: realClock, log: silentLog });
+/** The modem to look at, and what is put around its line, such as a trace. */
+export type Looking = { readonly address: ModemAddress; readonly around?: (link: ByteLink) => ByteLink };
+
+async function withModem<T>({ address, ...how }: Looking, work: (modem: Modem) => Promise<T>): Promise<T> {
+  const modem = await openModemAt(address, { clock: realClock, log: silentLog, ...how });
   try {
     return await work(modem);
   } finally {
@@ -18,14 +22,14 @@ async function withModem<T>(address: ModemAddress, work: (modem: Modem) => Promi
   }
 }
 
-export function readEid(address: ModemAddress): Promise<string> {
-  return withModem(address, async (modem) =>
+export function readEid(looking: Looking): Promise<string> {
+  return withModem(looking, async (modem) =>
     withIsdR(await modem.openCard(), {}, (channel) => getEid(channel)),
   );
 }
 
-export function readProfiles(address: ModemAddress): Promise<readonly ProfileEntry[]> {
-  return withModem(address, async (modem) =>
+export function readProfiles(looking: Looking): Promise<readonly ProfileEntry[]> {
+  return withModem(looking, async (modem) =>
     withIsdR(await modem.openCard(), {}, (channel) => listProfiles(channel)),
   );
 }
@@ -43,11 +47,11 @@ export type AtAnswer = { readonly command: string; readonly lines: readonly stri
 
 /** Sends each line in turn; ends with the error of the first that the modem refuses. `onAnswer` sees each answer as it comes. */
 export function sendAtCommands(
-  address: ModemAddress,
+  looking: Looking,
   commands: readonly string[],
   onAnswer: (answer: AtAnswer) => void,
 ): Promise<void> {
-  return withModem(address, async (modem) => {
+  return withModem(looking, async (modem) => {
     for (const command of commands) onAnswer({ command, lines: await modem.command(command) });
   });
 }
@@ -65,13 +69,13 @@ export function parseApdus(texts: readonly string[]): readonly Uint8Array[] {
 
 /** Sends commands on the basic channel, or on a channel of their own to the application `aid` (hex). */
 export function sendApdus(
-  address: ModemAddress,
+  looking: Looking,
   commands: readonly Uint8Array[],
   aid: string | undefined,
   onAnswer: (answer: ApduAnswer) => void,
 ): Promise<void> {
   const application = aid === undefined ? undefined : encodeAid(parseAid(aid));
-  return withModem(address, async (modem) => {
+  return withModem(looking, async (modem) => {
     const card = await modem.openCard();
     const channel = application === undefined ? undefined : await card.openChannel(application);
     try {
@@ -91,8 +95,8 @@ export function apduText({ data, sw }: ApduAnswer): string {
 }
 
 /** Asks the modem what it is and can do, and changes nothing on it. Throws `PORT_*`, or `AT_TIMEOUT` where no modem answers. */
-export async function probe(address: ModemAddress): Promise<ModemFound> {
-  const link = await openLineAt(address, { clock: realClock, log: silentLog });
+export async function probe({ address, ...how }: Looking): Promise<ModemFound> {
+  const link = await openLineAt(address, { clock: realClock, log: silentLog, ...how });
   try {
     return await probeModem({ link, clock: realClock, log: silentLog });
   } finally {

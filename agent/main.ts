@@ -11,6 +11,7 @@ import { type AgentConfig, loadAgentConfig } from '../config/agent.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, exitRowOf } from './exit-codes.ts';
 import {
   apduText,
+  type Looking,
   parseApdus,
   probe,
   profilesText,
@@ -19,13 +20,17 @@ import {
   sendApdus,
   sendAtCommands,
 } from './inspect.ts';
+import { openLineTrace } from '../modem/line-trace.ts';
 import { probeText, reachesIsdR } from '../modem/modem-probe.ts';
 import type { ModemAddress } from './modem-port.ts';
+import { redactTraceFile } from './redact-trace.ts';
 import { run } from './run.ts';
 import { readStatus, statusText } from './status.ts';
 
 type ConfigOptions = { readonly config?: string; readonly set?: Readonly<Record<string, string>> };
-type PortOptions = ConfigOptions & { readonly port?: string; readonly baud?: number };
+type RedactOptions = { readonly redact?: true; readonly redactIds?: true };
+type PortOptions = ConfigOptions &
+  RedactOptions & { readonly port?: string; readonly baud?: number; readonly trace?: string };
 type Output = { readonly json?: true };
 
 /** Set to anything: a fault of the program is shown with its stack. */
@@ -49,6 +54,33 @@ function addressOf(options: PortOptions): ModemAddress {
   }
   const { modem } = configOf(options);
   return { ...modem, port: options.port ?? modem.port, baudRate: options.baud ?? modem.baudRate };
+}
+
+/** How large the trace of one command becomes at most. */
+const TRACE_BYTES = 1_073_741_824;
+
+function withoutOf({ redact, redactIds }: RedactOptions): 'nothing' | 'secrets' | 'identities' {
+  return redactIds === true ? 'identities' : redact === true ? 'secrets' : 'nothing';
+}
+
+/** Does `work` on the modem, with a trace of its line where one is wanted. */
+async function look<T>(options: PortOptions, work: (looking: Looking) => Promise<T>): Promise<T> {
+  const address = addressOf(options);
+  if (options.trace === undefined) return work({ address });
+  const trace = openLineTrace(
+    { file: options.trace, without: withoutOf(options), maxBytes: TRACE_BYTES, keep: 1 },
+    {
+      clock: realClock,
+      program: 'euicc-agent',
+      port: address.port,
+      onFailure: (error) => void process.stderr.write(`euicc-agent: the trace ends: ${error.message}\n`),
+    },
+  );
+  try {
+    return await work({ address, around: (link) => trace.around(link) });
+  } finally {
+    trace.close();
+  }
 }
 
 function print(text: string): void {
@@ -129,7 +161,10 @@ function buildProgram(): Command {
   const looking = (name: string, text: string, parent = program): Command =>
     command(name, text, parent)
       .option('--port <port>', 'the serial port, or auto; enough without a configuration')
-      .option('--baud <rate>', 'its rate in bits per second', baud);
+      .option('--baud <rate>', 'its rate in bits per second', baud)
+      .option('--trace <file>', 'record every octet to and from the modem in this file')
+      .option('--redact', 'leave PINs, keys and contents of profiles out of the trace')
+      .option('--redact-ids', 'leave ICCID, IMSI, EID and IMEI out of it too');
   const json = ['--json', 'print JSON'] as const;
 
   command('run', 'work as an agent until SIGINT or SIGTERM; the log goes to stderr as JSON lines').action(
@@ -144,13 +179,13 @@ function buildProgram(): Command {
   looking('eid', 'read the EID from the eUICC')
     .option(...json)
     .action(async (options: PortOptions & Output) => {
-      const eid = await readEid(addressOf(options));
+      const eid = await look(options, readEid);
       print(options.json === true ? JSON.stringify({ eid }) : eid);
     });
   looking('profiles', 'list the profiles on the eUICC')
     .option(...json)
     .action(async (options: PortOptions & Output) => {
-      const profiles = await readProfiles(addressOf(options));
+      const profiles = await look(options, readProfiles);
       print(options.json === true ? JSON.stringify({ profiles }) : profilesText(profiles));
     });
   looking('at', 'send AT commands to the modem')
@@ -163,16 +198,18 @@ function buildProgram(): Command {
           `euicc-agent: '${wrong}' is no AT command line: it begins with AT and is printable ASCII`,
           { exitCode: EXIT_USAGE },
         );
-      await sendAtCommands(addressOf(options), commands, (answer) => {
-        if (options.json === true) print(JSON.stringify(answer));
-        else for (const line of [...answer.lines, 'OK']) print(line);
-      });
+      await look(options, (looking) =>
+        sendAtCommands(looking, commands, (answer) => {
+          if (options.json === true) print(JSON.stringify(answer));
+          else for (const line of [...answer.lines, 'OK']) print(line);
+        }),
+      );
     });
   const modem = program.command('modem').description('learn about the modem');
   looking('probe', 'ask the modem what it is and can do; nothing on it or its card is changed', modem)
     .option(...json)
     .action(async (options: PortOptions & Output) => {
-      const found = await probe(addressOf(options));
+      const found = await look(options, probe);
       print(options.json === true ? JSON.stringify(found) : probeText(found));
       if (!reachesIsdR(found)) throw new AgentError('CARD_ACCESS', { why: 'no way leads to an ISD-R' });
     });
@@ -182,10 +219,23 @@ function buildProgram(): Command {
     .option(...json)
     .action(async (texts: string[], options: PortOptions & Output & { readonly aid?: string }) => {
       const commands = parseApdus(texts);
-      await sendApdus(addressOf(options), commands, options.aid, (answer) => {
-        print(options.json === true ? JSON.stringify(answer) : apduText(answer));
-      });
+      await look(options, (looking) =>
+        sendApdus(looking, commands, options.aid, (answer) => {
+          print(options.json === true ? JSON.stringify(answer) : apduText(answer));
+        }),
+      );
     });
+  program
+    .command('trace')
+    .description('work with traces of the modem’s line; euicc-card decode shows them')
+    .command('redact')
+    .description('write a copy of a trace without PINs, keys and contents of profiles')
+    .argument('<from>', 'the trace')
+    .argument('<to>', 'the copy; must not exist')
+    .option('--redact-ids', 'without ICCID, IMSI, EID and IMEI too')
+    .action((from: string, to: string, options: RedactOptions) =>
+      redactTraceFile(from, to, { identities: options.redactIds === true }),
+    );
   return program;
 }
 

@@ -61,19 +61,20 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
 }
 
 /** The line to the modem at `address`, locked, with nothing said on it yet. Throws `PORT_*`. */
-export function openLineAt(
+export async function openLineAt(
   address: ModemAddress,
-  options: { readonly clock: Clock; readonly log: Log },
+  options: Pick<AddressOptions, 'clock' | 'log' | 'around'>,
 ): Promise<ByteLink> {
-  const { clock, log } = options;
-  return createPortFinder({
+  const { clock, log, around = (link: ByteLink) => link } = options;
+  const finder = createPortFinder({
     selector: address.port,
     ports: listPorts,
     open: (path) => openLocked(path, address.baudRate, clock),
     clock,
     log,
     ...(address.imei === undefined ? {} : { imei: address.imei }),
-  }).openLink();
+  });
+  return around(await finder.openLink());
 }
 
 /** Over USB and PCI a rate is a number without meaning: the link is given without the means to change it. */

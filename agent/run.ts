@@ -8,6 +8,8 @@ import type { Random } from '../base/random.ts';
 import type { AgentConfig } from '../config/agent.ts';
 import type { Eid } from '../codec/ids.ts';
 import { createNobleEc } from '../crypto/ec-noble.ts';
+import type { ByteLink } from '../modem/byte-link.ts';
+import { type LineTrace, openLineTrace } from '../modem/line-trace.ts';
 import type { Modem, ModemKey, ModemMemory } from '../modem/modem.ts';
 import type { BrokerTls } from '../transport/broker-socket.ts';
 import { createMessageOpener, operatorKey, type OperatorKey } from '../transport/envelope.ts';
@@ -18,7 +20,7 @@ import { acquireCardLock, isPhysicalPort } from './card-lock.ts';
 import { certificateDer } from './certificate-file.ts';
 import { type Device, isRegistered } from './device.ts';
 import { createDownloads } from './downloads.ts';
-import { createFigures, type Figures } from './figures.ts';
+import { createFigures } from './figures.ts';
 import { firstConnection } from './first-connection.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { openModemDevice } from './modem-device.ts';
@@ -62,7 +64,11 @@ export async function run(options: RunOptions): Promise<void> {
       log.write('warn', 'agent.journal', 'torn record dropped', { octets: journal.droppedBytes });
     }
     const figures = createFigures(clock, log);
-    const modem = await openConfiguredModem(options, figures);
+    const trace = openConfiguredTrace(options);
+    closers.push(async () => trace?.close());
+    const modem = await openConfiguredModem(options, (link) =>
+      figures.countLink(trace?.around(link) ?? link),
+    );
     closers.push(() => modem.close());
     const device = await openModemDevice(modem, () => figures.countApdu());
     const eid = await eidOf(device, journal, options);
@@ -146,7 +152,28 @@ function throttledProgress(clock: Clock, log: Log): (phase: string, done: number
   };
 }
 
-async function openConfiguredModem(options: RunOptions, figures: Figures): Promise<Modem> {
+/** A trace that cannot be written is no reason to leave the device without its agent. */
+function openConfiguredTrace({ config, clock, log }: RunOptions): LineTrace | undefined {
+  const { file, ...how } = config.trace;
+  if (file === undefined) return undefined;
+  const onFailure = (error: AgentError): void =>
+    log.write('warn', 'agent', 'there is no trace of the modem’s line', { why: error.message });
+  try {
+    return openLineTrace(
+      { file, ...how },
+      { clock, program: 'euicc-agent run', port: config.modem.port, onFailure },
+    );
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    onFailure(error);
+    return undefined;
+  }
+}
+
+async function openConfiguredModem(
+  options: RunOptions,
+  around: (link: ByteLink) => ByteLink,
+): Promise<Modem> {
   const { config, clock, log } = options;
   const folder = config.state.dir;
   let records = await readModemRecords(folder);
@@ -165,7 +192,7 @@ async function openConfiguredModem(options: RunOptions, figures: Figures): Promi
   return openModemAt(config.modem, {
     clock,
     log,
-    around: (link) => figures.countLink(link),
+    around,
     memory: { remembered: (who) => memoryOf(records, who), onLearned: keep },
   });
 }

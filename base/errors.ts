@@ -55,6 +55,8 @@ export const ERRORS = {
   CARD_STATUS: { retry: 'never', text: 'the card refused the command' },
   CARD_LOCKED: { retry: 'later', text: 'another process works with this card' },
   CARD_LOST: { retry: 'after-reset', text: 'the way to the card broke in the middle of an exchange' },
+  TRACE_INVALID: { retry: 'never', text: 'the file is no trace of a modem’s line' },
+  TRACE_DIVERGES: { retry: 'never', text: 'the driver does otherwise than the trace that is played to it' },
   PIN_REFUSED: { retry: 'never', text: 'the card refused the PIN; it is not tried a second time' },
   // transport
   BROKER_UNREACHABLE: { retry: 'later', text: 'the broker cannot be reached' },

@@ -8,6 +8,7 @@ import { CPLC_OCTETS, decodeCplc, encodeCplc } from '../codec/cplc.ts';
 import { describe } from '../codec/describe.ts';
 import { describeContent } from '../codec/describe-content.ts';
 import * as ids from '../codec/ids.ts';
+import { encodeTraceHeader, latin1, parseModemTrace } from '../codec/modem-trace.ts';
 import { BoundProfilePackage, bppSegments, createBppReader } from '../codec/rsp/bpp.ts';
 import { RSP_OBJECTS } from '../codec/rsp/objects.ts';
 import {
@@ -73,6 +74,17 @@ function traceText(dice: Dice): string {
   ].join('\n');
 }
 
+function modemTrace(dice: Dice): string {
+  const command = toHex(sampleCommand(dice));
+  return [
+    encodeTraceHeader({ program: 'sample', started: '' }),
+    `{"t":1,"dir":"out","text":"AT+CSIM=${command.length},\\"${command}\\"\\r","masked":[[3,4]]}`,
+    `{"t":2.5,"dir":"in","hex":"${toHex(dice.bytes(8))}0D"}`,
+    '{"t":3,"dir":"in","text":"\\r\\n+CSIM: 4,\\"9000\\"\\r\\nOK\\r\\n"}',
+    '{"t":4,"event":"closed","by":"driver"}',
+  ].join('\n');
+}
+
 const packetDecoders = [
   decoder('decodeCommandPacket', always(PACKET), (bytes) => {
     const packet = decodeCommandPacket(bytes);
@@ -92,6 +104,13 @@ const packetDecoders = [
     (dice) => utf8Bytes(traceText(dice)),
     (bytes) => describeContent(bytes, 'trace').text,
   ),
+  decoder('parseModemTrace', (dice) => utf8Bytes(modemTrace(dice)), parseModemTrace),
+  decoder(
+    'describeContent, a trace of a modem’s line',
+    (dice) => utf8Bytes(modemTrace(dice)),
+    (bytes) => describeContent(bytes).text,
+  ),
+  decoder('latin1', (dice) => dice.bytes(9), latin1),
   decoder(
     'describe, CBOR',
     (dice) => encodeCbor([dice.bytes(9), new Map([[1, 'text']]), dice.bytes(30), dice.bytes(64)]),

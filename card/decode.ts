@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { concat, utf8Bytes } from '../base/bytes.ts';
 import { type ContentKind, describeContent } from '../codec/describe-content.ts';
+import { isModemTrace, latin1 } from '../codec/modem-trace.ts';
 import { failed, readBytes } from './files.ts';
 
 /** Description of what the words name, and how many faults it shows. Throws `HEX_INVALID` or `FILE_FAILED`. */
@@ -20,7 +21,7 @@ async function contentOf(words: readonly string[], input: AsyncIterable<unknown>
   if (only === '-' && words.length === 1) return readAll(input);
   if (only !== undefined && words.length === 1 && (await exists(only))) {
     const content = await readBytes(only);
-    if (content.length > MAX_INPUT) throw failed(only, TOO_MUCH);
+    if (isTooMuch(content)) throw failed(only, TOO_MUCH);
     return content;
   }
   return utf8Bytes(words.join(' '));
@@ -34,9 +35,16 @@ async function exists(name: string): Promise<boolean> {
   );
 }
 
-/** More than this is no message of a card. */
-const TOO_MUCH = 'more than 1 MiB';
+/** More than this is no message of a card; traces of a modem's line are longer. */
+const TOO_MUCH = 'more than 1 MiB, or 8 MiB for a trace of a modem’s line';
 const MAX_INPUT = 1024 * 1024;
+const MAX_TRACE = 8 * MAX_INPUT;
+const FIRST_LINE = 80;
+
+function isTooMuch(content: Uint8Array): boolean {
+  const isTrace = isModemTrace(latin1(content.subarray(0, FIRST_LINE)));
+  return content.length > (isTrace ? MAX_TRACE : MAX_INPUT);
+}
 
 async function readAll(input: AsyncIterable<unknown>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
@@ -45,7 +53,9 @@ async function readAll(input: AsyncIterable<unknown>): Promise<Uint8Array> {
     const octets = part instanceof Uint8Array ? part : utf8Bytes(String(part));
     parts.push(octets);
     length += octets.length;
-    if (length > MAX_INPUT) throw failed('standard input', TOO_MUCH);
+    if (length > MAX_TRACE) throw failed('standard input', TOO_MUCH);
   }
-  return concat(...parts);
+  const content = concat(...parts);
+  if (isTooMuch(content)) throw failed('standard input', TOO_MUCH);
+  return content;
 }

@@ -21,7 +21,7 @@ export const CARD_EXITS = [
     exit: EXIT_USAGE,
     text: 'the command line or the text to decode is wrong',
     advice: 'see euicc-card --help',
-    codes: ['HEX_INVALID', 'ID_INVALID', 'NUMBER_RANGE'],
+    codes: ['HEX_INVALID', 'TRACE_INVALID', 'ID_INVALID', 'NUMBER_RANGE'],
   },
   {
     exit: EXIT_FAULTS,

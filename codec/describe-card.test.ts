@@ -337,6 +337,40 @@ test('traces of other programs are understood', () => {
   );
 });
 
+test('a trace of a modem’s line is shown as its dialogue, with times, and its APDUs in words', () => {
+  const lines = [
+    '{"trace":"modem line","version":1,"started":"2026-01-02T03:04:05Z","program":"euicc-agent","redacted":["secrets"]}',
+    '{"t":0.5,"event":"opened"}',
+    '{"t":1,"dir":"out","text":"AT+CPIN=\\"4711\\"\\r"}',
+    '{"t":2,"dir":"in","text":"AT+CPIN=\\"4711\\"\\r\\r\\nO"}',
+    '{"t":3,"dir":"in","text":"K\\r\\n"}',
+    '{"t":4.25,"dir":"out","text":"AT+CGLA=1,22,\\"80E29100"}',
+    '{"t":4.5,"dir":"out","text":"06BF3E035C015A\\"\\r"}',
+    '{"t":9,"dir":"in","text":"\\r\\n+CGLA: 46,\\"BF3E125A10890490320000000000000000000001869000\\"\\r\\n\\r\\nOK\\r\\n"}',
+    '{"t":10,"event":"closed","by":"driver"}',
+    '{"t":11,"di',
+  ];
+  const shown = content(lines.join('\n'));
+  deepEqual(
+    shown.filter((line) => line.includes(' ms') || line.includes('  line')),
+    [
+      '0000  line 1 euicc-agent, 2026-01-02T03:04:05Z, without secrets',
+      '0000  line 2 0.5 ms  -- opened',
+      '0000  line 3 1.0 ms  > AT+CPIN="****"',
+      '0000  line 4 2.0 ms  < OK',
+      '0000  line 6 4.3 ms  > AT+CGLA=1,22',
+      '0000  line 8 9.0 ms  < +CGLA: 46',
+      '0000  line 9 10.0 ms  -- closed by driver',
+      '0000  line 10 cut off',
+    ],
+  );
+  match(shown.join('\n'), /GetEuiccDataRequest[^]*eidValue \[16\] 8904903200/);
+  throws(
+    () => content([lines[0], '{"t":"now"}', '{"t":1,"event":"closed"}', ''].join('\n')),
+    (thrown) => isAgentError(thrown, 'TRACE_INVALID') && thrown.data['line'] === 2,
+  );
+});
+
 test('no text makes the decoder throw anything but that it is no octets', () => {
   const piece = fc.constantFrom(
     '> ',

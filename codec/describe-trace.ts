@@ -30,24 +30,30 @@ export function describeTrace(steps: readonly TraceStep[]): readonly (readonly D
   const channels = new Map<number, Channel>();
   const parts: DescribedNode[][] = [];
   let last: { readonly command: CommandApdu; readonly channel: Channel } | undefined;
+  let notes: DescribedNode[] | undefined;
   for (const step of steps) {
+    if (step.is !== 'note') notes = undefined;
     switch (step.is) {
-      case 'note':
-        parts.push([leaf(0, `line ${step.line}`, step.text)]);
+      case 'note': {
+        const node = leaf(0, `line ${step.line}`, step.text);
+        if (notes === undefined) parts.push((notes = [node]));
+        else notes.push(node);
         break;
+      }
       case 'atr':
         channels.clear();
         parts.push([hexNode(0, `line ${step.line}: ATR`, step.octets)]);
         break;
       case 'command':
         last = opened(step.octets, channels);
-        parts.push([leaf(0, `line ${step.line}`, ''), ...commandNodes(step.octets, last)]);
+        parts.push([leaf(0, `line ${step.line}`, step.said ?? ''), ...commandNodes(step.octets, last)]);
         break;
       case 'response': {
-        const nodes = responseNodes(step.octets, last);
+        const told = step.said === undefined ? [] : [leaf(0, `line ${step.line}`, step.said)];
+        const nodes = [...told, ...responseNodes(step.octets, last)];
         const current = parts.at(-1);
         if (last === undefined || current === undefined)
-          parts.push([leaf(0, `line ${step.line}`, ''), ...nodes]);
+          parts.push(told.length > 0 ? nodes : [leaf(0, `line ${step.line}`, ''), ...nodes]);
         else current.push(...nodes);
         last = undefined;
       }

@@ -1,10 +1,19 @@
 // Traces of card traffic as people have them: lines of JSON of euicc-card and lpac, AT commands, logs of pcscd, OpenSC and pySim,
 // and hex behind arrows. What a line says, without knowing what the octets mean.
-import { concat, EMPTY, fromHex } from '../base/bytes.ts';
+import { concat, EMPTY, fromHex, utf8Bytes } from '../base/bytes.ts';
+import { withoutPasswords } from './at-passwords.ts';
+import { isModemTrace, parseModemTrace, type TraceHeader } from './modem-trace.ts';
+import { dialogueOf, type DialogueEvent, type DialogueLine } from './trace-dialogue.ts';
 
 /** What a trace holds, with the number of its line from 1. */
 export type TraceStep =
-  | { readonly is: 'command' | 'response' | 'atr'; readonly line: number; readonly octets: Uint8Array }
+  | {
+      readonly is: 'command' | 'response' | 'atr';
+      readonly line: number;
+      readonly octets: Uint8Array;
+      /** When and how it went over the line, where the trace tells. */
+      readonly said?: string;
+    }
   | { readonly is: 'note'; readonly line: number; readonly text: string };
 
 const HEX = '((?:[0-9A-Fa-f]{2}[\\s:]?)+)';
@@ -26,8 +35,12 @@ const FORMS: readonly (readonly [is: 'command' | 'response' | 'atr', form: RegEx
 const OPENSC_RESPONSE = /^Received \(SW1=0x([0-9A-F]{2}), SW2=0x([0-9A-F]{2})\)/i;
 const OPENSC_DUMP = /^((?:[0-9A-F]{2} ){1,16})/;
 
-/** The steps of a trace, or undefined where no line of the text is a command or response of any known form. */
+/**
+ * The steps of a trace, or undefined where no line of the text is a command or response of any known form. Throws
+ * `TRACE_INVALID` for what begins as a trace of a modem's line and is none.
+ */
 export function parseTrace(text: string): TraceStep[] | undefined {
+  if (isModemTrace(text)) return modemSteps(text);
   const steps: TraceStep[] = [];
   let dump: { readonly sw: Uint8Array; readonly line: number; data: Uint8Array } | undefined;
   const endDump = (): void => {
@@ -64,6 +77,43 @@ function stepsOf(line: string, number: number): TraceStep[] {
     if (hex !== undefined && hex.length % 2 === 0) return [{ is, line: number, octets: fromHex(hex) }];
   }
   return [{ is: 'note', line: number, text: line.trim() }];
+}
+
+/** The dialogue of a trace of a modem's line: APDUs, and everything else as it was said. Echoes are left out. */
+function modemSteps(text: string): TraceStep[] {
+  const { sessions, torn } = parseModemTrace(utf8Bytes(text));
+  const steps = sessions.flatMap(({ header, entries }): TraceStep[] => [
+    { is: 'note', line: Math.max(1, (entries[0]?.line ?? 2) - 1), text: headerText(header) },
+    ...dialogueOf(entries).flatMap((each, i, all) =>
+      isOkAfterApdu(each, all[i - 1]) ? [] : dialogueSteps(each),
+    ),
+  ]);
+  return [...steps, ...torn.map((line): TraceStep => ({ is: 'note', line, text: 'cut off' }))];
+}
+
+function isOkAfterApdu(each: DialogueLine | DialogueEvent, before?: DialogueLine | DialogueEvent): boolean {
+  if (each.is !== 'said' || before?.is !== 'said' || each.text.trim() !== 'OK') return false;
+  return before.dir === 'in' && stepsOf(before.text, 0)[0]?.is === 'response';
+}
+
+function headerText({ program, port, started, redacted }: TraceHeader): string {
+  const parts = [program, port, started, ...(redacted ?? []).map((what) => `without ${what}`)];
+  return parts.filter((part) => part !== undefined && part !== '').join(', ');
+}
+
+function dialogueSteps(each: DialogueLine | DialogueEvent): TraceStep[] {
+  const { line } = each;
+  const at = `${each.t.toFixed(1)} ms`;
+  if (each.is === 'event') {
+    const data = Object.entries(each.data).map(([name, value]) => ` ${name} ${value}`);
+    return [{ is: 'note', line, text: `${at}  -- ${each.event}${data.join('')}` }];
+  }
+  if (each.echo) return [];
+  const said = `${at}  ${each.dir === 'out' ? '>' : '<'} ${withoutPasswords(each.text)}`;
+  const [step] = stepsOf(each.text, line);
+  const fits = step?.is === (each.dir === 'out' ? 'command' : 'response');
+  if (step === undefined || step.is === 'note' || !fits) return [{ is: 'note', line, text: said }];
+  return [{ ...step, said: said.replace(/,\s*"?[0-9A-Fa-f]{4,}"?\s*$/, '') }];
 }
 
 type Json = Readonly<Record<string, unknown>>;

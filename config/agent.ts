@@ -111,6 +111,28 @@ export const agentTable = {
         doc: 'The most seconds that a new profile has to prove that it reaches the operator, before the agent goes back to the one that worked. An operator may allow less.',
       },
     },
+    trace: {
+      file: {
+        kind: path('a file'),
+        optional: true,
+        doc: 'Where every octet to and from the modem is recorded, with times. Left out, nothing is; euicc-card decode shows such a file.',
+      },
+      without: {
+        kind: choice('nothing', 'secrets', 'identities'),
+        default: 'secrets',
+        doc: 'What the trace leaves out: nothing, PINs with keys and contents of profiles (secrets), or besides these ICCID, IMSI, EID and IMEI (identities).',
+      },
+      maxBytes: {
+        kind: integer(65_536, 1_073_741_824),
+        default: 4_194_304,
+        doc: 'A trace that would become larger is put aside, as FILE.1, and begun anew.',
+      },
+      keep: {
+        kind: integer(0, 100),
+        default: 2,
+        doc: 'How many traces that were put aside are kept; older ones are removed, so that the disk never fills.',
+      },
+    },
     log: {
       level: {
         kind: choice('trace', 'debug', 'info', 'warn', 'error'),

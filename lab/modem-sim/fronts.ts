@@ -19,7 +19,11 @@ export type Front = {
  * Puts the modem behind a pseudo terminal that the link `name` points to. Throws `FILE_FAILED` where something else than a link
  * has that name: a link is taken over, since a program that was killed leaves its own behind.
  */
-export async function openPtyFront(name: string, clock: Clock, modem: () => SimModem): Promise<Front> {
+export async function openPtyFront(
+  name: string,
+  clock: Clock,
+  modem: () => Pick<SimModem, 'connect'>,
+): Promise<Front> {
   let pty: Pty | undefined;
   const linked = async (path: string): Promise<void> => {
     try {
@@ -75,7 +79,10 @@ export async function openPtyFront(name: string, clock: Clock, modem: () => SimM
 }
 
 /** Serves one terminal at a time on TCP; a second one is hung up on. Throws `ADDRESS_FAILED`. */
-export async function openTcpFront(where: TcpAddress, modem: () => SimModem): Promise<Front> {
+export async function openTcpFront(
+  where: TcpAddress,
+  modem: () => Pick<SimModem, 'connect'>,
+): Promise<Front> {
   let current: Socket | undefined;
   let present = true;
   const server: Server = createServer({ noDelay: true }, (socket) => {

@@ -10,6 +10,8 @@ import { createLog, type LogLevel } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import { completeImei, type Imei, parseImei } from '../../codec/ids.ts';
 import { createNodeEc } from '../../crypto/ec-node.ts';
+import type { ByteLink } from '../../modem/byte-link.ts';
+import { type LineTrace, openLineTrace } from '../../modem/line-trace.ts';
 import { FAULTS, type Fault, parseFault } from '../../modem/sim/faults.ts';
 import type { LineTiming } from '../../modem/sim/line-pacer.ts';
 import { PERSONALITIES, type Personality } from '../../modem/sim/personalities.ts';
@@ -27,6 +29,7 @@ import { NEW_CARD, NEW_CARD_PLMN, openSimCard, type SimCard } from './sim-card.t
 
 const IMEI_START = '35824005000001';
 const SHUTDOWN_MS = 10_000;
+const TRACE_BYTES = 1_073_741_824;
 
 type Flags = {
   readonly pty?: string;
@@ -43,6 +46,9 @@ type Flags = {
   readonly bootMs?: number;
   readonly radio?: string;
   readonly gate?: number;
+  readonly trace?: string;
+  readonly redact: boolean;
+  readonly redactIds: boolean;
   readonly logLevel: LogLevel;
 };
 
@@ -91,11 +97,13 @@ async function run(flags: Flags): Promise<void> {
     ...(flags.bootMs === undefined ? {} : { bootMs: flags.bootMs }),
     onPort: (present) => front?.setPresent(present),
   });
+  const trace = openTrace(flags, clock);
+  const terminals = { connect: (link: ByteLink) => modem.connect(trace?.around(link, 'modem') ?? link) };
   try {
     front =
       pty === undefined
-        ? await openTcpFront(tcp ?? { host: '127.0.0.1', port: 0 }, () => modem)
-        : await openPtyFront(pty, clock, () => modem);
+        ? await openTcpFront(tcp ?? { host: '127.0.0.1', port: 0 }, () => terminals)
+        : await openPtyFront(pty, clock, () => terminals);
     const gateLine = gate === undefined ? '' : `gate at 127.0.0.1:${gate.port}\n`;
     process.stdout.write(`modem at ${front.address}\n${gateLine}`);
     await stopped;
@@ -105,8 +113,20 @@ async function run(flags: Flags): Promise<void> {
     await modem.close();
     await gate?.close();
     await held.card?.close();
+    trace?.close();
     cancelGiveUp();
   }
+}
+
+/** What terminals say and hear, as they would record it themselves. Throws `FILE_FAILED`. */
+function openTrace(flags: Flags, clock: Clock): LineTrace | undefined {
+  const { trace: file, redact, redactIds } = flags;
+  if (file === undefined) return undefined;
+  const without = redactIds ? 'identities' : redact ? 'secrets' : 'nothing';
+  return openLineTrace(
+    { file, without, maxBytes: TRACE_BYTES, keep: 1 },
+    { clock, program: 'euicc-modem-sim', onFailure: (error) => note(`the trace ends: ${error.message}`) },
+  );
 }
 
 async function readRadioFile(file: string): Promise<RadioFile> {
@@ -285,6 +305,9 @@ function buildProgram(): Command {
         'carry TCP to this port of 127.0.0.1 while the modem has a bearer; prints the port that stands for it',
       ).argParser(whole(65_535)),
     )
+    .option('--trace <file>', 'record every octet of the terminals in this file')
+    .option('--redact', 'leave PINs, keys and contents of profiles out of the trace', false)
+    .option('--redact-ids', 'leave ICCID, IMSI, EID and IMEI out of it too', false)
     .addOption(
       new Option('--log-level <level>', 'least level; the log goes to stderr as JSON lines')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +18,8 @@ import { test, type TestContext } from 'node:test';
 import { realClock, sleep } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import { getEid, listProfiles, withIsdR } from '../../agent/card-operations.ts';
+import { parseModemTrace } from '../../codec/modem-trace.ts';
+import { dialogueOf } from '../../codec/trace-dialogue.ts';
 import { openLink } from '../../modem/open-link.ts';
 import { openModem } from '../../modem/modem.ts';
 import type { ModemFound } from '../../modem/modem-probe.ts';
@@ -154,6 +164,50 @@ test('the gate carries TCP only while the modem has a bearer', async (t) => {
   assert.equal(await through(), 'through');
   await modem.close();
   assert.equal(await program.stop(), 0);
+});
+
+function agent(...args: string[]) {
+  const program = join(import.meta.dirname, '..', '..', 'agent', 'main.js');
+  return spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', timeout: 20_000 });
+}
+
+function sessionsOf(file: string) {
+  return parseModemTrace(new Uint8Array(readFileSync(file))).sessions;
+}
+
+test('agent and modem record the same dialogue, and neither leaves in it what it was told to leave out', async (t) => {
+  const at = (name: string): string => join(folder(t), name);
+  const [whole, without, copy] = [at('whole'), at('without'), at('copy')];
+  const program = await start(t, '--tcp', '127.0.0.1:0', '--trace', whole);
+  const port = ['--port', program.address];
+  const eid = agent('eid', ...port, '--trace', without, '--redact-ids').stdout.trim();
+  agent('at', 'AT+CPIN="4711"', ...port, '--trace', without, '--redact-ids');
+  assert.equal(await program.stop(), 0);
+  const said = (file: string): string[] =>
+    sessionsOf(file).flatMap(({ entries }) =>
+      dialogueOf(entries).flatMap((each) => (each.is === 'said' ? [`${each.dir} ${each.text}`] : [])),
+    );
+  const [seen, covered] = [said(whole), said(without)];
+  assert.equal(seen.length, covered.length);
+  assert.deepEqual(
+    seen.map((line) => line.length),
+    covered.map((line) => line.length),
+  );
+  assert.ok(seen.join().includes(eid) && seen.join().includes('4711'));
+  assert.ok(!covered.join().includes(eid) && !covered.join().includes('4711'));
+  assert.deepEqual(
+    sessionsOf(without).map(({ header }) => header.redacted),
+    [
+      ['secrets', 'identities'],
+      ['secrets', 'identities'],
+    ],
+  );
+
+  assert.equal(agent('trace', 'redact', whole, copy).status, 0);
+  assert.ok(said(copy).join().includes(eid) && !said(copy).join().includes('4711'));
+  const again = agent('trace', 'redact', whole, copy, '--redact-ids');
+  assert.deepEqual([again.status, /FILE_EXISTS/.test(again.stderr)], [14, true], again.stderr);
+  assert.equal(agent('trace', 'redact', PROGRAM, at('other')).status, 14);
 });
 
 test('a wrong call is told in one line, with what was expected', (t) => {
