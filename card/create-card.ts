@@ -32,6 +32,8 @@ export type CreateOptions = KeyOptions & {
   readonly enable: boolean;
   /** File with the ISD-R's keys: the card is managed under them. Made where it is missing. */
   readonly isdRKeyFile?: string;
+  /** Of the card's security domains; S8 unless given. */
+  readonly scp03Mode?: 'S8' | 'S16';
   readonly defaultDpAddress?: string;
   readonly rootDsAddress?: string;
   readonly memory?: number;
@@ -86,6 +88,7 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     securityModules: newStaticKeys(context, files, eid, credentials),
     managed: keys !== undefined,
     ...(keys === undefined ? {} : { isdRKeys: keys.keys }),
+    ...(options.scp03Mode === undefined ? {} : { scp03Mode: options.scp03Mode }),
     ...(options.defaultDpAddress === undefined ? {} : { defaultDpAddress: options.defaultDpAddress }),
     ...(options.rootDsAddress === undefined ? {} : { rootDsAddress: options.rootDsAddress }),
     ...(options.memory === undefined ? {} : { memory: options.memory }),

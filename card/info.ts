@@ -19,7 +19,7 @@ import { ListNotificationRequest, ListNotificationResponse } from '../codec/rsp/
 import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
 import { GetEimConfigurationDataRequest, GetEimConfigurationDataResponse } from '../codec/rsp/sgp32-eim.ts';
 import { type Certificate, parseCertificate } from '../crypto/x509.ts';
-import { identityCell, keysetCells, securityModulesCell } from '../euicc/records.ts';
+import { identityCell, keysetCells, scp03ModeCell, securityModulesCell } from '../euicc/records.ts';
 import { createState, need } from '../euicc/state.ts';
 import { type CardStore, STORE_VERSION } from '../euicc/store.ts';
 import { type Es10, openIsdR } from './terminal.ts';
@@ -46,6 +46,8 @@ export type CardInfo = {
   readonly cplc?: Cplc;
   /** Changes need a secure channel under the ISD-R's keys. */
   readonly managed: boolean;
+  /** Of all its security domains. */
+  readonly scp03Mode: 'S8' | 'S16';
   readonly keysets: readonly {
     readonly kvn: number;
     readonly keyOctets: number;
@@ -76,6 +78,7 @@ export async function readCardInfo(slot: CardSlot, store: CardStore, octets: num
     ).eidValue,
     ...(cplc === undefined ? {} : { cplc: decodeCplc(cplc) }),
     managed,
+    scp03Mode: state.read(scp03ModeCell),
     keysets: state.ids(keysetCells.prefix).flatMap((id) => {
       const keyset = state.read(keysetCells(id));
       if (keyset === undefined) return [];

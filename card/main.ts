@@ -62,6 +62,7 @@ type CreateFlags = KeyFlags & {
   readonly profile?: readonly string[];
   readonly enable: boolean;
   readonly managed?: string;
+  readonly scp03Mode?: 'S8' | 'S16';
   readonly dpAddress?: string;
   readonly dsAddress?: string;
   readonly memory?: number;
@@ -70,7 +71,7 @@ type CreateFlags = KeyFlags & {
 };
 
 async function create(card: string, flags: CreateFlags): Promise<void> {
-  const { eid, serial, managed, dpAddress, dsAddress, memory, cplc } = flags;
+  const { eid, serial, managed, scp03Mode, dpAddress, dsAddress, memory, cplc } = flags;
   const made = await createCard(
     { ec, random: systemRandom, at: realClock.wall() },
     {
@@ -82,6 +83,7 @@ async function create(card: string, flags: CreateFlags): Promise<void> {
       ...(eid === undefined ? {} : { eid }),
       ...(serial === undefined ? {} : { serial }),
       ...(managed === undefined ? {} : { isdRKeyFile: managed }),
+      ...(scp03Mode === undefined ? {} : { scp03Mode }),
       ...(dpAddress === undefined ? {} : { defaultDpAddress: dpAddress }),
       ...(dsAddress === undefined ? {} : { rootDsAddress: dsAddress }),
       ...(memory === undefined ? {} : { memory }),
@@ -289,6 +291,11 @@ function buildProgram(): Command {
     .option(
       '--managed <file>',
       "changes need SCP03 under the ISD-R's keys in this file, which is made where it is missing",
+    )
+    .addOption(
+      new Option('--scp03-mode <mode>', 'octets of challenges and MACs of SCP03: 8 (S8) or 16 (S16)')
+        .choices(['S8', 'S16'])
+        .default('S8'),
     )
     .option('--dp-address <host>', 'default SM-DP+ address', serverAddress)
     .option('--ds-address <host>', 'root SM-DS address', serverAddress)

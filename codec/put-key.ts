@@ -12,7 +12,8 @@ export const KEY_TYPE_AES = 0x88;
 export const KEY_CHECK_OCTETS = 3;
 
 const SEVERAL_KEYS = 0x80;
-const AES_BLOCK = 16;
+/** Keys under DES and AES come in multiples of these octets. */
+const BLOCK = 8;
 const TAG_KEY_VERSION = 0xd2;
 const TAG_KEY_IDENTIFIER = 0xd0;
 
@@ -89,7 +90,7 @@ export function readPutKey({ p1, p2, data }: Pick<CommandApdu, 'p1' | 'p2' | 'da
 }
 
 function keyBlock(block: Uint8Array): Pick<PutKeyField, 'length' | 'encrypted'> {
-  const encrypted = block.length % AES_BLOCK === 1 ? block.subarray(1) : block;
+  const encrypted = block.length % BLOCK === 1 ? block.subarray(1) : block;
   return { length: block.length === encrypted.length ? block.length : (block[0] ?? 0), encrypted };
 }
 

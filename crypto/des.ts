@@ -39,6 +39,23 @@ export function desCbcDecrypt(key: Secret<Uint8Array>, data: Uint8Array): Uint8A
   return concat(decipher.update(data), decipher.final());
 }
 
+/** Each block for itself, as keys travel under a DES key (GlobalPlatform Card Specification B.1.1.1). */
+export function desEcbEncrypt(key: Secret<Uint8Array>, data: Uint8Array): Uint8Array {
+  return concat(...blocksOf(data).map((block) => desCbcEncrypt(key, block)));
+}
+
+/** The inverse of `desEcbEncrypt`. */
+export function desEcbDecrypt(key: Secret<Uint8Array>, data: Uint8Array): Uint8Array {
+  return concat(...blocksOf(data).map((block) => desCbcDecrypt(key, block)));
+}
+
+function blocksOf(data: Uint8Array): Uint8Array[] {
+  wholeBlocks(data);
+  return Array.from({ length: data.length / DES_BLOCK }, (_, i) =>
+    data.subarray(i * DES_BLOCK, (i + 1) * DES_BLOCK),
+  );
+}
+
 /** The last block of CBC over the data padded with zeros: the cryptographic checksum of TS 102 225 5.1.3. */
 export function desCbcMac(key: Secret<Uint8Array>, data: Uint8Array): Uint8Array {
   const padded = new Uint8Array(Math.max(1, Math.ceil(data.length / DES_BLOCK)) * DES_BLOCK);

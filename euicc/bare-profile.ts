@@ -6,7 +6,15 @@ import type { Directory, ElementaryFile, LoadedProfile } from './profile-content
 /** What the card needs of a profile that it presents. */
 export type ProfileFiles = Pick<
   LoadedProfile,
-  'mf' | 'pinContexts' | 'puks' | 'naas' | 'akas' | 'securityDomains' | 'rfms' | 'applications'
+  | 'mf'
+  | 'pinContexts'
+  | 'puks'
+  | 'naas'
+  | 'akas'
+  | 'securityDomains'
+  | 'rfms'
+  | 'applications'
+  | 'loadPackages'
 >;
 
 const FID_ARR = 0x2f06;
@@ -59,4 +67,5 @@ export const BARE_PROFILE: ProfileFiles = {
   securityDomains: [],
   rfms: [],
   applications: [],
+  loadPackages: [],
 };

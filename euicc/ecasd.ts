@@ -2,8 +2,9 @@
 // CERT.ECASD.ECKA; its keys sign and agree on keys through the ISD-R (SGP.02 2.2.3, SGP.22 2.4.4).
 import { encodeTlv } from '../codec/ber-tlv.ts';
 import { AID_ECASD, encodeAid, encodeEid } from '../codec/ids.ts';
-import { createDomainApplet } from './domain/applet.ts';
+import { keylessDomainApplet } from './domain/applet.ts';
 import { cardObject, DATA_OBJECT } from './domain/card-data.ts';
+import { scp03Size } from './domain/scp03-mode.ts';
 import type { Applet } from './os/card.ts';
 import { type IdentityRecord, securityModulesCell } from './records.ts';
 import type { State } from './state.ts';
@@ -13,7 +14,7 @@ export function createEcasd(options: {
   readonly record: Pick<IdentityRecord, 'eid' | 'cplc'>;
 }): Applet {
   const { state, record } = options;
-  return createDomainApplet({
+  return keylessDomainApplet({
     aid: encodeAid(AID_ECASD),
     object(name) {
       switch (name) {
@@ -26,7 +27,7 @@ export function createEcasd(options: {
           return first === undefined ? undefined : encodeTlv(DATA_OBJECT.certificate, first.certificate);
         }
         default:
-          return cardObject(record, name);
+          return cardObject(record, scp03Size(state), name);
       }
     },
   });

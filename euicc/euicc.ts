@@ -12,6 +12,7 @@ import { ATR, type CardOs, createCardOs, type TransmissionOptions } from './card
 import { cardObject } from './domain/card-data.ts';
 import { createIsdPs } from './domain/isd-p.ts';
 import { createProfileDomains } from './domain/profile-domains.ts';
+import { scp03Size } from './domain/scp03-mode.ts';
 import { createEcasd } from './ecasd.ts';
 import { storedCrls } from './es10/configuration.ts';
 import { findOtKey, keepOtKey } from './es10/download.ts';
@@ -123,11 +124,12 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     iot: {},
     freeMemory,
   };
-  const present = (): PresentedProfile => presented(state, log, record, profiles.enabled?.number);
+  const object = (name: number): Uint8Array | undefined => cardObject(record, scp03Size(state), name);
+  const present = (): PresentedProfile => presented(state, log, object, profiles.enabled?.number);
   const profile = present();
   const isdR = createIsdR(es10);
   const ecasd = createEcasd({ state, record });
-  const isdPs = createIsdPs(profiles, record);
+  const isdPs = createIsdPs({ state, profiles, cardObject: object });
   const card: Card = {
     state,
     profile,
@@ -139,7 +141,7 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     cat,
     envelopes: new Map([[TAG_SMS_PP_DOWNLOAD, createSmsPpDownload(isdR, log)]]),
     random,
-    object: (name) => cardObject(record, name),
+    object,
     freeMemory,
   };
   return createCardOs({ card, log, ...(transmission === undefined ? {} : { transmission }) });
@@ -150,7 +152,7 @@ function usedMemory(store: CardStore): number {
 }
 
 /** The files, PINs and keys of the enabled profile, or those of a card that has none. */
-function presented(whole: State, log: Log, record: IdentityRecord, number = 0): PresentedProfile {
+function presented(whole: State, log: Log, object: Card['object'], number = 0): PresentedProfile {
   const content = contentOf(whole, log, number);
   const state = number === 0 ? whole : whileThere(whole, number);
   const unverifiedPins = (): Pins => createPins(state, number, content, new Set());
@@ -161,11 +163,7 @@ function presented(whole: State, log: Log, record: IdentityRecord, number = 0): 
     pins: unverifiedPins(),
     unverifiedPins,
     aka: createAka(state, number, content),
-    domains: createProfileDomains({
-      domains: content.securityDomains,
-      cardObject: (name) => cardObject(record, name),
-      exists: () => whole.has(profileCells(number)),
-    }),
+    domains: createProfileDomains({ state, number, profile: content, cardObject: object }),
   };
 }
 

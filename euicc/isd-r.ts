@@ -8,7 +8,7 @@ import { version } from '../codec/rsp/types.ts';
 import { flags } from '../codec/tlv-names.ts';
 import { createStoreDataReassembler, type StoreDataReassembler } from '../codec/store-data.ts';
 import { MAXIMUM_LENGTH } from './domain/applet.ts';
-import { INS_GET_DATA } from './domain/card-data.ts';
+import { createIsdRDomain } from './domain/isd-r-domain.ts';
 import { manage } from './domain/management.ts';
 import { CONFIGURATION_FUNCTIONS } from './es10/configuration.ts';
 import { createLoader, DOWNLOAD_FUNCTIONS } from './es10/download.ts';
@@ -21,12 +21,7 @@ import { IOT_FUNCTIONS } from './iot/functions.ts';
 import type { Applet } from './os/card.ts';
 import { ok, type Reply, status } from './os/reply.ts';
 import type { BppLoader } from './rsp/bound-profile-package.ts';
-import {
-  createSecureChannel,
-  INS_EXTERNAL_AUTHENTICATE,
-  INS_INITIALIZE_UPDATE,
-  type SecureChannel,
-} from './secure-channel.ts';
+import { createSecureChannel, type SecureChannel } from './secure-channel.ts';
 
 const FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
   [
@@ -48,7 +43,6 @@ const TAG_GET_CHALLENGE = 0xbf2e;
 const TAG_CANCEL_SESSION = 0xbf41;
 /** First octet of the tags of all ES10 functions; the pieces of a bound profile package begin otherwise. */
 const FUNCTION_TAG = 0xbf;
-const SECURE = 0x04;
 
 /** What one logical channel holds; the RSP session itself belongs to the card. */
 type Session = { readonly blocks: StoreDataReassembler; readonly secure: SecureChannel };
@@ -56,7 +50,7 @@ type Session = { readonly blocks: StoreDataReassembler; readonly secure: SecureC
 /** The ISD-R, which takes its commands over the air too. */
 export type IsdR = Applet & {
   /** A session beside those on the channels, for commands that a packet under this keyset brings. */
-  remoteCommands(keyVersion: number): { process(command: CommandApdu): Promise<Reply> };
+  remoteCommands(keyVersion: number | undefined): { process(command: CommandApdu): Promise<Reply> };
 };
 
 export function createIsdR(es10: Es10): IsdR {
@@ -64,9 +58,10 @@ export function createIsdR(es10: Es10): IsdR {
   const sessions = new Map<number, Session>();
   let loader: BppLoader | undefined;
 
+  const domain = createIsdRDomain(es10);
   const newSession = (): Session => ({
     blocks: createStoreDataReassembler(),
-    secure: createSecureChannel({ state: es10.state, aid }),
+    secure: createSecureChannel({ ...domain, aid }),
   });
 
   /** One piece of a bound profile package; BF36 begins a new one. */
@@ -127,7 +122,7 @@ export function createIsdR(es10: Es10): IsdR {
   ): Promise<Reply> => {
     if (command.ins === INS_STORE_DATA) return storeData(session, command, protectedBy !== undefined);
     session.blocks.reset();
-    return manage(es10, command, protectedBy) ?? status(SW.insNotSupported);
+    return manage(domain, command, protectedBy) ?? status(SW.insNotSupported);
   };
 
   return {
@@ -147,27 +142,13 @@ export function createIsdR(es10: Es10): IsdR {
     async process(channel, command) {
       const session = sessions.get(channel) ?? newSession();
       sessions.set(channel, session);
-      const { secure } = session;
-      // GET DATA is known in either class.
-      if ((command.cla & 0x80) === 0 && command.ins !== INS_GET_DATA) return status(SW.claNotSupported);
-      if (command.ins === INS_INITIALIZE_UPDATE) return secure.initializeUpdate(command);
-      if (command.ins === INS_EXTERNAL_AUTHENTICATE) return secure.externalAuthenticate(command);
-      if (!isSecure(command.cla)) {
-        return secure.isOpen ? status(SW.securityStatus) : plain(session, command, undefined);
-      }
-      if (!secure.isOpen) return status(SW.securityStatus);
-      const unwrapped = secure.unwrap(command);
-      if (unwrapped === undefined) {
-        session.blocks.reset();
-        return status(SW.securityStatus);
-      }
-      return secure.wrap(await plain(session, unwrapped, secure.keyVersion));
+      return session.secure.process(
+        command,
+        (clear, protectedBy) => plain(session, clear, protectedBy),
+        () => session.blocks.reset(),
+      );
     },
   };
-}
-
-function isSecure(cla: number): boolean {
-  return (cla & 0x40) === 0 ? (cla & 0x0c) === SECURE : (cla & 0x20) !== 0;
 }
 
 function tagOf(request: Uint8Array): number | undefined {

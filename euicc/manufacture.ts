@@ -16,6 +16,7 @@ import {
   identityCell,
   type IdentityRecord,
   keysetCells,
+  scp03ModeCell,
   securityModulesCell,
   settingsCell,
 } from './records.ts';
@@ -58,6 +59,8 @@ export type Personalisation = PersonalisedCredential & {
   };
   /** Static key agreement pairs of the ECASD; none unless given. */
   readonly securityModules?: readonly PersonalisedModule[];
+  /** SCP03 of all security domains of the card: challenges, cryptograms and MACs of 8 octets (S8, unless given) or of 16 (S16). */
+  readonly scp03Mode?: 'S8' | 'S16';
   /** Functions that change profiles need a secure channel under these keys. */
   readonly managed: boolean;
   /** Members of EUICCInfo2 that differ from this card's own. */
@@ -124,6 +127,7 @@ export async function manufactureEuicc(options: {
       sequenceCounter,
     });
   }
+  if (given.scp03Mode !== undefined) state.write(scp03ModeCell, given.scp03Mode);
   state.write(settingsCell, {
     ...state.read(settingsCell),
     defaultDpAddress: given.defaultDpAddress ?? '',

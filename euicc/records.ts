@@ -68,6 +68,9 @@ export const keysetCells = cellFamily<Keyset | undefined>(
   undefined,
 );
 
+/** Octets of challenges, cryptograms and MACs of SCP03 on this card: 8 in S8 mode, 16 in S16 mode (Amendment D, option "i"). */
+export const scp03ModeCell = cell<'S8' | 'S16'>('scp03-mode', cborWord('S8', 'S16'), 'S8');
+
 /** The last SCP80 counter that was accepted under a keyset of the ISD-R, by key version number. A new key begins anew. */
 export const scp80CounterCells = cellFamily<number>('scp80/', cborInt(0, 2 ** 40 - 1), 0);
 
@@ -127,6 +130,15 @@ export const profileCells = cellFamily<ProfileRecord | undefined>(
 /** What the names of all other cells of a profile begin with. */
 export function profilePrefix(number: number): string {
   return `${PROFILE}${number}/`;
+}
+
+/** Keysets of the ISD-P of a profile by key version number. */
+export function isdPKeysetCells(number: number): ReturnType<typeof cellFamily<Keyset | undefined>> {
+  return cellFamily<Keyset | undefined>(
+    `${profilePrefix(number)}isd-p/`,
+    keyset as CborType<Keyset | undefined>,
+    undefined,
+  );
 }
 
 const MAX_PACKAGE = 0x40_0000;

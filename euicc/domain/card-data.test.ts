@@ -68,7 +68,7 @@ test('a SELECT without an AID means the security domain of the operator, and wit
     ['00A4040000', `6F108408${OPERATOR}A5049F6501FF9000`],
     ['80F2000100', `8408${OPERATOR}9000`],
     ['80CA00E000', `E03C${KEYS}9000`],
-    ['80500000080102030405060708', '6D00'],
+    ['80500000080102030405060708', '6A88'],
     ['00A4040C', '9000'],
     ['00A4040E', '6A82'],
     ['00A4044C', '9000'],

@@ -3,6 +3,7 @@
 import { concat, fromHex, uintBytes } from '../../base/bytes.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
 import { TAG_CPLC } from '../../codec/cplc.ts';
+import { SCP03_OPTION, type Scp03Size } from '../../crypto/scp03.ts';
 import type { Profiles } from '../profiles.ts';
 import type { IdentityRecord } from '../records.ts';
 
@@ -28,6 +29,7 @@ const ISSUER_DIGITS = 8;
 /** The whole object, undefined for one that does not tell about the card, or that this card was not given. */
 export function cardObject(
   { cplc, eid }: Pick<IdentityRecord, 'cplc' | 'eid'>,
+  scp03: Scp03Size,
   object: number,
 ): Uint8Array | undefined {
   switch (object) {
@@ -36,7 +38,7 @@ export function cardObject(
     case DATA_OBJECT.cardImage:
       return encodeTlv(0x45, fromHex(eid.slice(ISSUER_DIGITS)));
     case DATA_OBJECT.cardData:
-      return CARD_DATA;
+      return cardData(scp03);
     case DATA_OBJECT.cplc:
       return cplc === undefined ? undefined : encodeTlv(TAG_CPLC, cplc);
     default:
@@ -56,8 +58,10 @@ export function cardResources(card: { readonly profiles: Profiles; freeMemory():
 }
 
 /** Card recognition data (GlobalPlatform H.2): version 2.3, SCP03 with the options that every session here has. */
-const CARD_DATA = ((): Uint8Array => {
+function cardData(size: Scp03Size): Uint8Array {
   const oid = (hex: string): Uint8Array => encodeTlv(0x06, concat(fromHex('2A864886FC6B'), fromHex(hex)));
+  const { pseudoRandom, rEncryption, rMac, s16 } = SCP03_OPTION;
+  const option = pseudoRandom | rMac | rEncryption | (size === 16 ? s16 : 0);
   return encodeTlv(
     0x66,
     encodeTlv(
@@ -65,7 +69,7 @@ const CARD_DATA = ((): Uint8Array => {
       oid('01'),
       encodeTlv(0x60, oid('020203')),
       encodeTlv(0x63, oid('03')),
-      encodeTlv(0x64, oid('040370')),
+      encodeTlv(0x64, oid(`0403${option.toString(16).padStart(2, '0')}`)),
     ),
   );
-})();
+}

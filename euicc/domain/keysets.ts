@@ -1,10 +1,9 @@
-// The keysets of the ISD-R: which there are, and how keys come, change and go (GlobalPlatform Card Specification 11.2, 11.8; SGP.02
-// 2.2.5 for the versions).
+// PUT KEY and DELETE KEY of a security domain: how keys come, change and go (GlobalPlatform Card Specification 11.2, 11.8; SGP.02 2.2.5
+// for the versions).
 import { equalBytes } from '../../base/bytes.ts';
 import { isAgentError } from '../../base/errors.ts';
 import { Secret } from '../../base/log.ts';
 import { type CommandApdu, SW } from '../../codec/apdu.ts';
-import { encodeTlv } from '../../codec/ber-tlv.ts';
 import {
   encodeKeyReceipt,
   KEY_CHECK_OCTETS,
@@ -15,135 +14,139 @@ import {
   readPutKey,
 } from '../../codec/put-key.ts';
 import { aesKeyCheckValue } from '../../crypto/aes.ts';
+import { desEcbDecrypt, desKeyCheckValue } from '../../crypto/des.ts';
 import { decryptWithDek } from '../../crypto/scp03.ts';
 import { ok, refuse, type Reply } from '../os/reply.ts';
-import { type Keyset, keysetCells, scp80CounterCells } from '../records.ts';
-import type { State } from '../state.ts';
+import { type DomainKey, type DomainKeys, isVersionOf, KEY, onlyComponent } from './keys.ts';
 
 /** Algorithm not supported; invalid key check value (GlobalPlatform 11.8.3.2). */
 const SW_ALGORITHM = 0x9484;
 const SW_CHECK_VALUE = 0x9485;
 
-const KEY_NAMES = ['enc', 'mac', 'dek'] as const;
-const KEY_OCTETS: readonly number[] = [16, 24, 32];
-/** Versions for SCP80 and for SCP03. */
-const VERSIONS: readonly (readonly [number, number])[] = [
-  [0x01, 0x0f],
-  [0x30, 0x3f],
-];
-/** As many as the card keeps at a time. */
+const AES_OCTETS: readonly number[] = [16, 24, 32];
+/** DES in two or three keys, named as such or as triple DES in CBC mode; a single one is no key to give to anybody today. */
+const DES_TYPES: ReadonlySet<number> = new Set([0x80, 0x82]);
+const DES_OCTETS: readonly number[] = [16, 24];
+/** As many as a security domain keeps at a time. */
 const MAX_KEYSETS = 8;
 
-/** The versions there are, the lowest first: version 0 of a command means that one. */
-export function keyVersions(state: State): readonly number[] {
-  return state
-    .ids(keysetCells.prefix)
-    .map(Number)
-    .toSorted((a, b) => a - b);
-}
-
-/** Key information template (E0): identifier, version, type and length of each key, no values. */
-export function keyInformation(state: State): Uint8Array {
-  const entries = keyVersions(state).flatMap((version) => {
-    const length = state.read(keysetCells(version))?.enc.length ?? 0;
-    return KEY_NAMES.map((_, index) =>
-      encodeTlv(0xc0, Uint8Array.of(index + 1, version, KEY_TYPE_AES, length)),
-    );
-  });
-  return encodeTlv(0xe0, ...entries);
-}
+/** Which kinds of keys a security domain takes: SGP.02 knows AES alone, an operator's SCP80 keys may be DES still. */
+export type KeyKinds = 'aes' | 'aes and des';
 
 /**
  * PUT KEY under the DEK of the keyset that protects the command. The answer is the receipt: version and check values. A keyset that
  * differs in a session key begins with counters of its own; what only gets another DEK counts on.
  */
-export function putKey(state: State, command: CommandApdu, protectedBy: number): Reply {
+export function putKey(keys: DomainKeys, kinds: KeyKinds, command: CommandApdu, protectedBy: number): Reply {
   const given = readOr(() => readPutKey(command));
   const { replaces, version } = given;
-  if ((replaces & 0x80) !== 0 || given.identifier < 1 || given.identifier > KEY_NAMES.length) {
+  if ((replaces & 0x80) !== 0 || given.identifier < KEY.enc || given.identifier > KEY.dek) {
     return refuse(SW.incorrectP1P2);
   }
-  if (!VERSIONS.some(([from, to]) => version >= from && version <= to)) return refuse(SW.wrongData);
-  const replaced = replaces === 0 ? undefined : state.read(keysetCells(replaces));
-  if (replaces !== 0 && replaced === undefined) return refuse(SW.referencedDataNotFound);
-  if (version !== replaces && state.has(keysetCells(version))) return refuse(SW.conditionsOfUse);
-  if (replaces === 0 && keyVersions(state).length >= MAX_KEYSETS) return refuse(SW.notEnoughMemory);
-  const dek = state.read(keysetCells(protectedBy))?.dek ?? refuse(SW.conditionsOfUse);
-  const keys = newKeys(given, new Secret(dek));
-  const next = keysetOf(keys, version === replaces ? replaced : undefined);
-  store(state, given, next, replaced);
-  return ok(encodeKeyReceipt(version, [...keys.values()].map(aesKeyCheckValue)));
+  if (!isVersionOf('scp80', version) && !isVersionOf('scp03', version)) return refuse(SW.wrongData);
+  const replaced = replaces === 0 ? [] : keys.of(replaces);
+  if (replaces !== 0 && replaced.length === 0) return refuse(SW.referencedDataNotFound);
+  if (version !== replaces && keys.of(version).length > 0) return refuse(SW.conditionsOfUse);
+  if (replaces === 0 && keys.versions().length >= MAX_KEYSETS) return refuse(SW.notEnoughMemory);
+  const dek = onlyComponent(keys.of(protectedBy), KEY.dek) ?? refuse(SW.conditionsOfUse);
+  const brought = broughtKeys(given, kinds, dek);
+  const kept = version === replaces ? replaced : [];
+  const next = merged(kept, brought);
+  checkKeyset(version, next, kept);
+  store(keys, given, next, replaced);
+  return ok(encodeKeyReceipt(version, brought.map(checkValueOf)));
 }
 
-/** The keys of the command by name. */
-function newKeys({ identifier, keys }: PutKey, dek: Secret<Uint8Array>): Map<string, Secret<Uint8Array>> {
-  const named = new Map<string, Secret<Uint8Array>>();
-  for (const [index, field] of keys.entries()) {
-    const name = KEY_NAMES[identifier - 1 + index] ?? refuse(SW.wrongData);
-    named.set(name, openKey(field, dek));
-  }
-  return named;
+type Component = DomainKey['components'][number];
+
+function broughtKeys({ identifier, keys }: PutKey, kinds: KeyKinds, dek: Component): DomainKey[] {
+  return keys.map((field, index) => {
+    const next = identifier + index;
+    if (next > KEY.dek) return refuse(SW.wrongData);
+    return { identifier: next, components: [openKey(field, kinds, dek)] };
+  });
 }
 
 function openKey(
   { checkValue, encrypted, length, type }: PutKeyField,
-  dek: Secret<Uint8Array>,
-): Secret<Uint8Array> {
-  if (type !== KEY_TYPE_AES) return refuse(SW_ALGORITHM);
-  if (!KEY_OCTETS.includes(length) || checkValue.length !== KEY_CHECK_OCTETS) return refuse(SW.wrongData);
-  const key = readOr(() => decryptWithDek(dek, encrypted, length));
-  return equalBytes(aesKeyCheckValue(key), checkValue) ? key : refuse(SW_CHECK_VALUE);
+  kinds: KeyKinds,
+  dek: Component,
+): Component {
+  const isAes = type === KEY_TYPE_AES;
+  if (!isAes && (kinds === 'aes' || !DES_TYPES.has(type))) return refuse(SW_ALGORITHM);
+  const lengths = isAes ? AES_OCTETS : DES_OCTETS;
+  if (!lengths.includes(length) || checkValue.length !== KEY_CHECK_OCTETS) return refuse(SW.wrongData);
+  const key = { type, data: readOr(() => decrypted(dek, encrypted, length)) };
+  return equalBytes(checkValueOf({ identifier: 0, components: [key] }), checkValue)
+    ? key
+    : refuse(SW_CHECK_VALUE);
 }
 
-/** Three keys of one length; a keyset keeps those that the command does not bring. */
-function keysetOf(
-  keys: ReadonlyMap<string, Secret<Uint8Array>>,
-  kept: Keyset | undefined,
-): Omit<Keyset, 'sequenceCounter'> {
-  const [enc, mac, dek] = KEY_NAMES.map(
-    (name) => keys.get(name)?.reveal() ?? kept?.[name] ?? refuse(SW.wrongData),
-  );
-  if (enc === undefined || enc.length !== mac?.length || enc.length !== dek?.length)
-    return refuse(SW.wrongData);
-  return { enc, mac, dek };
+function decrypted(dek: Component, encrypted: Uint8Array, length: number): Secret<Uint8Array> {
+  if (dek.type === KEY_TYPE_AES) return decryptWithDek(dek.data, encrypted, length);
+  if (!DES_TYPES.has(dek.type) || encrypted.length !== length) return refuse(SW.wrongData);
+  return new Secret(desEcbDecrypt(dek.data, encrypted));
 }
 
-type SessionKeys = Pick<Keyset, 'enc' | 'mac'>;
+function checkValueOf({ components }: DomainKey): Uint8Array {
+  const [key] = components;
+  if (key === undefined) return refuse(SW.wrongData);
+  return key.type === KEY_TYPE_AES ? aesKeyCheckValue(key.data) : desKeyCheckValue(key.data);
+}
 
-function sameSession(a: SessionKeys, b: SessionKeys): boolean {
-  return equalBytes(a.enc, b.enc) && equalBytes(a.mac, b.mac);
+/** A keyset keeps those keys that the command does not bring. */
+function merged(kept: readonly DomainKey[], brought: readonly DomainKey[]): DomainKey[] {
+  const others = kept.filter(({ identifier }) => !brought.some((key) => key.identifier === identifier));
+  return [...others, ...brought].toSorted((a, b) => a.identifier - b.identifier);
+}
+
+/** Three keys of one kind, and of one length where they are for SCP03; what a keyset never had may go on missing. */
+function checkKeyset(version: number, keys: readonly DomainKey[], before: readonly DomainKey[]): void {
+  const set = [KEY.enc, KEY.mac, KEY.dek].flatMap((identifier) => {
+    const key = onlyComponent(keys, identifier);
+    const missedBefore = before.length > 0 && !before.some((each) => each.identifier === identifier);
+    if (key === undefined && !(missedBefore && identifier === KEY.dek)) return refuse(SW.wrongData);
+    return key === undefined ? [] : [key];
+  });
+  const allAes = set.every(({ type }) => type === KEY_TYPE_AES);
+  const allDes = set.every(({ type }) => DES_TYPES.has(type));
+  const lengths = new Set(set.map(({ data }) => data.reveal().length));
+  if (isVersionOf('scp03', version) && !allAes) refuse(SW.wrongData);
+  if ((!allAes && !allDes) || (allAes && lengths.size > 1)) refuse(SW.wrongData);
+}
+
+/** Whether what one set of keys protects, the other one does too. */
+function sameSession(a: readonly DomainKey[], b: readonly DomainKey[]): boolean {
+  return [KEY.enc, KEY.mac].every((identifier) => {
+    const [left, right] = [onlyComponent(a, identifier), onlyComponent(b, identifier)];
+    return left !== undefined && right !== undefined && equalBytes(left.data.reveal(), right.data.reveal());
+  });
 }
 
 /** Keys that are there already would count from 0 again: what was sent under them could be sent once more. */
 function store(
-  state: State,
+  keys: DomainKeys,
   { replaces, version }: PutKey,
-  next: Omit<Keyset, 'sequenceCounter'>,
-  replaced: Keyset | undefined,
+  next: readonly DomainKey[],
+  replaced: readonly DomainKey[],
 ): void {
-  if (version === replaces && replaced !== undefined && sameSession(replaced, next)) {
-    state.write(keysetCells(version), { ...next, sequenceCounter: replaced.sequenceCounter });
+  if (version === replaces && sameSession(replaced, next)) {
+    keys.put(version, next, 'goes on');
     return;
   }
-  const known = keyVersions(state).flatMap((each) => state.read(keysetCells(each)) ?? []);
-  if (known.some((each) => sameSession(each, next))) refuse(SW.wrongData);
-  if (replaced !== undefined) remove(state, replaces);
-  state.write(keysetCells(version), { ...next, sequenceCounter: 0 });
-}
-
-function remove(state: State, version: number): void {
-  state.remove(keysetCells(version));
-  state.remove(scp80CounterCells(version));
+  if (keys.versions().some((each) => sameSession(keys.of(each), next))) refuse(SW.wrongData);
+  if (replaces !== 0 && replaces !== version) keys.remove(replaces);
+  keys.put(version, next, 'begins anew');
 }
 
 /** DELETE KEY: a whole keyset, but not the one that protects the command, and never the last one. */
-export function deleteKey(state: State, { p1, p2, data }: CommandApdu, protectedBy: number): Reply {
+export function deleteKey(keys: DomainKeys, { p1, p2, data }: CommandApdu, protectedBy: number): Reply {
   if (p1 !== 0 || p2 !== 0) return refuse(SW.incorrectP1P2);
   const { identifier, version } = readOr(() => readDeleteKey(data)) ?? refuse(SW.wrongData);
   if (version === undefined || identifier !== undefined) return refuse(SW.conditionsOfUse);
-  if (!state.has(keysetCells(version))) return refuse(SW.referencedDataNotFound);
-  if (version === protectedBy || keyVersions(state).length === 1) return refuse(SW.conditionsOfUse);
-  remove(state, version);
+  if (keys.of(version).length === 0) return refuse(SW.referencedDataNotFound);
+  if (version === protectedBy || keys.versions().length === 1) return refuse(SW.conditionsOfUse);
+  keys.remove(version);
   // No confirmation beyond the status word (11.2.3.1).
   return ok(Uint8Array.of(0));
 }

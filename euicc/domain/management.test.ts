@@ -71,6 +71,12 @@ describe('security domains', () => {
     assert.equal(await raw(card, '8050000008010203040506070800'), '6D00');
     assert.equal(await select('001000'), '6F188410A0000005591010FFFFFFFF8900001000A5049F6501FF 9000');
     assert.equal(await raw(card, '80CA00E000'), 'E0009000');
+    assert.equal(
+      await raw(card, '8050300008010203040506070800'),
+      '6A88',
+      'there is no key to open a session with',
+    );
+    assert.equal(await raw(card, '80D8000000'), '6982');
     assert.equal(await raw(card, '80E2910003BF2000'), '6D00');
     assert.equal(await select('001100'), ' 6a82');
   });
@@ -87,12 +93,9 @@ describe('PUT KEY', () => {
       const checks = [next.enc, next.mac, next.dek].map((key) => toHex(aesKeyCheckValue(key))).join('');
       assert.equal(textOf(receipt), `31${checks} 9000`);
       await world.reopen();
-      for (const challenge of [8, 16]) {
-        const under = await openManagement(world.card, next, { octets: challenge });
-        assert.equal(
-          textOf(await under.send(command('80CA00C1'))),
-          `C103${challenge === 8 ? '000001' : '000002'} 9000`,
-        );
+      for (const counter of ['000001', '000002']) {
+        const under = await openManagement(world.card, next);
+        assert.equal(textOf(await under.send(command('80CA00C1'))), `C103${counter} 9000`);
       }
       assert.equal(await versions(world.card), '30 31');
     });

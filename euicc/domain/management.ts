@@ -1,30 +1,28 @@
-// The ISD-R as a security domain: its data objects, the registry of the security domains, and its keys (GlobalPlatform Card Specification
-// 11.2 to 11.4, 11.8, H.2; SGP.02 2.2.1).
-import { fromHex, uintBytes } from '../../base/bytes.ts';
+// What every security domain does for who has its keys: data objects, the registry, and its keys (GlobalPlatform Card Specification 11.2
+// to 11.4, 11.8, H.2).
+import { uintBytes } from '../../base/bytes.ts';
 import { type CommandApdu, SW } from '../../codec/apdu.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
-import { AID_ECASD, AID_ISD_R } from '../../codec/ids.ts';
 import { INS_DELETE, INS_PUT_KEY } from '../../codec/put-key.ts';
+import type { Scp03Size } from '../../crypto/scp03.ts';
 import { ok, refuse, type Reply } from '../os/reply.ts';
-import type { Profiles } from '../profiles.ts';
-import { type IdentityRecord, keysetCells } from '../records.ts';
-import type { State } from '../state.ts';
-import { cardObject, cardResources, DATA_OBJECT, INS_GET_DATA } from './card-data.ts';
-import { deleteKey, keyInformation, keyVersions, putKey } from './keysets.ts';
+import { DATA_OBJECT, INS_GET_DATA } from './card-data.ts';
+import { deleteKey, type KeyKinds, putKey } from './keysets.ts';
+import { type DomainKeys, keyInformation, scp03KeysOf } from './keys.ts';
 import { getStatus, INS_GET_STATUS, type Registry } from './registry.ts';
 
-const PERSONALIZED = 0x0f;
-/** States of an ISD-P (SGP.02 2.2.1.3). */
-const ISD_P_STATE = { disabled: 0x1f, enabled: 0x3f } as const;
-/** Security domain with authorized management; with the global service of the controlling authority; of its own. */
-const PRIVILEGES = { isdR: fromHex('804000'), ecasd: fromHex('800100'), isdP: fromHex('800000') } as const;
-
-/** What this security domain works on. */
-export type Managed = {
-  readonly state: State;
-  readonly profiles: Profiles;
-  readonly record: IdentityRecord;
-  freeMemory(): number;
+/** A security domain as its commands see it. */
+export type SecurityDomain = {
+  readonly keys: DomainKeys;
+  readonly keyKinds: KeyKinds;
+  /** Octets of challenges and MACs of its SCP03 sessions. */
+  readonly size: Scp03Size;
+  /** What it tells of itself and of what belongs to it. */
+  registry(): Registry;
+  /** A data object about itself or the card, whole, by its tag. */
+  dataObject(tag: number): Uint8Array | undefined;
+  /** Commands beyond those of every security domain; each of them needs protection. */
+  readonly further?: ReadonlyMap<number, (command: CommandApdu) => Reply>;
 };
 
 /**
@@ -32,62 +30,47 @@ export type Managed = {
  * for an instruction that is none of these.
  */
 export function manage(
-  managed: Managed,
+  domain: SecurityDomain,
   command: CommandApdu,
   protectedBy: number | undefined,
 ): Reply | undefined {
-  if (command.ins === INS_GET_DATA) return getData(managed, command, protectedBy);
-  const perform = MANAGEMENT.get(command.ins);
-  if (perform === undefined) return undefined;
-  return protectedBy === undefined ? refuse(SW.securityStatus) : perform(managed, command, protectedBy);
-}
-
-const MANAGEMENT: ReadonlyMap<
-  number,
-  (managed: Managed, command: CommandApdu, protectedBy: number) => Reply
-> = new Map([
-  [INS_GET_STATUS, ({ profiles }: Managed, command: CommandApdu) => getStatus(registryOf(profiles), command)],
-  [
-    INS_PUT_KEY,
-    ({ state }: Managed, command: CommandApdu, protectedBy: number) => putKey(state, command, protectedBy),
-  ],
-  [
-    INS_DELETE,
-    ({ state }: Managed, command: CommandApdu, protectedBy: number) => deleteKey(state, command, protectedBy),
-  ],
-]);
-
-function registryOf(profiles: Profiles): Registry {
-  return {
-    domain: { aid: AID_ISD_R, lifeCycle: PERSONALIZED, privileges: PRIVILEGES.isdR },
-    others: [
-      { aid: AID_ECASD, lifeCycle: PERSONALIZED, privileges: PRIVILEGES.ecasd },
-      ...profiles.list().map(({ enabled, record }) => ({
-        aid: record.isdPAid,
-        lifeCycle: enabled ? ISD_P_STATE.enabled : ISD_P_STATE.disabled,
-        privileges: PRIVILEGES.isdP,
-      })),
-    ],
-  };
+  if (command.ins === INS_GET_DATA) return getData(domain, command, protectedBy);
+  const { keyKinds, keys } = domain;
+  const under = (perform: (version: number) => Reply | undefined): Reply | undefined =>
+    protectedBy === undefined ? refuse(SW.securityStatus) : perform(protectedBy);
+  switch (command.ins) {
+    case INS_GET_STATUS:
+      return under(() => getStatus(domain.registry(), command));
+    case INS_PUT_KEY:
+      return under((version) => putKey(keys, keyKinds, command, version));
+    case INS_DELETE:
+      return under((version) => deleteKey(keys, command, version));
+    default: {
+      const further = domain.further?.get(command.ins);
+      return further === undefined ? undefined : under(() => further(command));
+    }
+  }
 }
 
 /** No secret is among these: everybody may ask. */
-function getData(managed: Managed, { p1, p2, data }: CommandApdu, protectedBy: number | undefined): Reply {
+function getData(
+  domain: SecurityDomain,
+  { p1, p2, data }: CommandApdu,
+  protectedBy: number | undefined,
+): Reply {
   if (data.length > 0) return refuse(SW.wrongLength);
-  const { record, state } = managed;
-  const name = p1 * 256 + p2;
-  switch (name) {
-    case DATA_OBJECT.resources:
-      return ok(encodeTlv(DATA_OBJECT.resources, cardResources(managed)));
+  const { keys } = domain;
+  const tag = p1 * 256 + p2;
+  switch (tag) {
     case DATA_OBJECT.keyInformation:
-      return ok(keyInformation(state));
+      return ok(keyInformation(keys));
     case DATA_OBJECT.sequenceCounter: {
-      const version = protectedBy ?? keyVersions(state)[0];
-      const keyset = version === undefined ? undefined : state.read(keysetCells(version));
-      if (keyset === undefined) return refuse(SW.referencedDataNotFound);
-      return ok(encodeTlv(0xc1, uintBytes(keyset.sequenceCounter, 3)));
+      const counted = keys.versions().filter((version) => scp03KeysOf(keys, version) !== undefined);
+      const version = counted.find((each) => each === protectedBy) ?? counted[0];
+      if (version === undefined) return refuse(SW.referencedDataNotFound);
+      return ok(encodeTlv(0xc1, uintBytes(keys.sequenceCounter(version), 3)));
     }
     default:
-      return ok(cardObject(record, name) ?? refuse(SW.referencedDataNotFound));
+      return ok(domain.dataObject(tag) ?? refuse(SW.referencedDataNotFound));
   }
 }

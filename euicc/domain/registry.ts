@@ -9,6 +9,9 @@ import { ok, refuse, type Reply } from '../os/reply.ts';
 export const INS_GET_STATUS = 0xf2;
 const DOMAIN = 0x80;
 const APPLICATIONS = 0x40;
+/** Executable load files, with their modules or without: what is in a load file of a profile stays unread. */
+const LOAD_FILES: ReadonlySet<number> = new Set([0x20, 0x10]);
+const LOADED = 0x01;
 /** Answers in objects E3, all of them at once. */
 const AS_OBJECTS = 0x02;
 
@@ -18,26 +21,37 @@ export type RegistryEntry = {
   readonly privileges: Uint8Array;
 };
 
-export type Registry = { readonly domain: RegistryEntry; readonly others: readonly RegistryEntry[] };
+export type Registry = {
+  readonly domain: RegistryEntry;
+  readonly others: readonly RegistryEntry[];
+  readonly loadFiles?: readonly Aid[];
+};
 
 export function getStatus(
-  { domain, others }: Registry,
+  { domain, loadFiles = [], others }: Registry,
   { p1, p2, data }: Pick<CommandApdu, 'p1' | 'p2' | 'data'>,
 ): Reply {
   if (p2 !== AS_OBJECTS) return refuse(SW.incorrectP1P2);
   const searched = searchedAid(data);
-  const list = p1 === DOMAIN ? [domain] : p1 === APPLICATIONS ? others : refuse(SW.incorrectP1P2);
-  const found = list.filter(({ aid }) => equalBytes(encodeAid(aid).subarray(0, searched.length), searched));
+  const entriesOf = (kind: number): readonly Entry[] => {
+    if (LOAD_FILES.has(kind)) return loadFiles.map((aid) => ({ aid, lifeCycle: LOADED }));
+    return kind === DOMAIN ? [domain] : kind === APPLICATIONS ? others : refuse(SW.incorrectP1P2);
+  };
+  const found = entriesOf(p1).filter(({ aid }) =>
+    equalBytes(encodeAid(aid).subarray(0, searched.length), searched),
+  );
   if (found.length === 0) return refuse(SW.referencedDataNotFound);
   return ok(concat(...found.map(encodeEntry)));
 }
 
-function encodeEntry({ aid, lifeCycle, privileges }: RegistryEntry): Uint8Array {
+type Entry = Omit<RegistryEntry, 'privileges'> & Partial<Pick<RegistryEntry, 'privileges'>>;
+
+function encodeEntry({ aid, lifeCycle, privileges }: Entry): Uint8Array {
   return encodeTlv(
     0xe3,
     encodeTlv(0x4f, encodeAid(aid)),
     encodeTlv(0x9f70, Uint8Array.of(lifeCycle)),
-    encodeTlv(0xc5, privileges),
+    ...(privileges === undefined ? [] : [encodeTlv(0xc5, privileges)]),
   );
 }
 

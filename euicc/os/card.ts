@@ -4,6 +4,7 @@ import type { CommandApdu } from '../../codec/apdu.ts';
 import type { Tlv } from '../../codec/ber-tlv.ts';
 import type { FilePlace, FileSystem, FolderPlace } from '../file-system.ts';
 import type { ProfileFiles } from '../bare-profile.ts';
+import type { ProfileDomain } from '../domain/profile-domains.ts';
 import type { State } from '../state.ts';
 import type { Aka } from './aka.ts';
 import type { Cat } from './cat.ts';
@@ -56,7 +57,7 @@ export type PresentedProfile = {
   unverifiedPins(): Pins;
   readonly aka: Aka;
   /** Its security domains, the operator's first. */
-  readonly domains: readonly Applet[];
+  readonly domains: readonly ProfileDomain[];
 };
 
 /** Takes an ENVELOPE with one object of the tag that it stands for (ETSI TS 102 223, 7). */

@@ -141,15 +141,20 @@ function applications(card: Card): readonly Application[] {
   const adfs = card.profile.files.applications.flatMap((adf) =>
     adf.content.aid === undefined ? [] : [{ aid: encodeAid(adf.content.aid), adf }],
   );
-  const applets = [...card.applets, ...card.profile.domains];
+  const applets = [...card.applets, ...openDomains(card)];
   return [...adfs, ...applets.map((applet) => ({ aid: applet.aid, applet }))];
+}
+
+/** The security domains of the profile that are not locked. */
+function openDomains(card: Card): readonly Applet[] {
+  return card.profile.domains.flatMap(({ applet, isOpen }) => (isOpen ? [applet] : []));
 }
 
 /** No AID at all means the issuer's security domain: the operator's, or without a profile that has one the ISD-R (GlobalPlatform 11.9.3). */
 function matchingApplications(card: Card, aid: Uint8Array): readonly Application[] {
   const all = applications(card);
   if (aid.length > 0) return all.filter((each) => equalBytes(each.aid.subarray(0, aid.length), aid));
-  const issuer = card.profile.domains[0] ?? card.applets[0];
+  const issuer = openDomains(card)[0] ?? card.applets[0];
   return all.filter(({ applet }) => applet !== undefined && applet === issuer);
 }
 

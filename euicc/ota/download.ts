@@ -48,7 +48,7 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
     card: Card,
     tar: string,
     application: RemoteApplication,
-    version: number,
+    version: number | undefined,
   ): Sessions => ({
     begin: () => createRemoteSession(card.state, application.commands(version)),
     resume() {
@@ -125,8 +125,9 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
     judged: Extract<Judged, { ok: true }>,
   ): Promise<Uint8Array> => {
     const inReport = MAX_USER_DATA - RESPONSE_OCTETS;
+    const version = parts.spi.integrity === 'cc' ? judged.version : undefined;
     const room = parts.spi.por !== 'always' || card.cat.canSend(MOST_MESSAGES) ? MAX_RESPONSE : inReport;
-    const sessions = sessionsOf(card, toHex(parts.tar), application, judged.version);
+    const sessions = sessionsOf(card, toHex(parts.tar), application, version);
     return runRemoteCommands(judged.data, sessions, room);
   };
 

@@ -190,12 +190,14 @@ test('the security domain tells its keys and what is installed, and takes nothin
   assert.deepEqual(await run('80F2400206 4F04A0000099 00'), ['6A88']);
   for (const [apdu, sw] of [
     ['80F2400002 4F00 00', '6A86'],
-    ['80F2100202 4F00 00', '6A86'],
+    ['80F2300202 4F00 00', '6A86'],
+    ['80F2100202 4F00 00', '6A88'],
     ['80F2400202 5C00 00', '6A80'],
     ['80F2400202 4F05 00', '6A80'],
-    ['80CA006600', '6A88'],
-    ['80D8000000', '6D00'],
-    ['80E4000002 4F00', '6D00'],
+    ['80CA00CF00', '6A88'],
+    ['80D8000000', '6A80'],
+    ['80E4000002 4F00', '6A80'],
+    ['80E6000000', '6D00'],
     ['00CA00E000', '6E00'],
   ] as const) {
     assert.deepEqual(await run(apdu), [sw], apdu);

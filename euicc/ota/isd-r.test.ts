@@ -121,8 +121,13 @@ test('every function answers alike under SCP03 and SCP80, in the same order on t
   const overScp80 = await otaWorld(pki);
   const remote = remoteIsdR(overScp80);
   await raw(overScp80.card, SENDING_TERMINAL);
-  const overScp03 = await otaWorld(pki);
-  const host = createScp03Host({ keys: KEYS, keyVersion: 1, level: 0x33, hostChallenge: new Uint8Array(8) });
+  const overScp03 = await otaWorld(pki, { ...ISD_R_KEYS, kvn: 0x30 });
+  const host = createScp03Host({
+    keys: KEYS,
+    keyVersion: 0x30,
+    level: 0x33,
+    hostChallenge: new Uint8Array(8),
+  });
   const { channel } = await openIsdR(overScp03.card);
   const on = (cla: number): number => cla | channel;
   const { initializeUpdate } = host;

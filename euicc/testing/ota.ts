@@ -159,8 +159,8 @@ export function otaPackage(secrets?: OsSecrets): Uint8Array {
 
 const profiles = [{ upp: otaPackage(), metadata: sampleMetadata(ICCID_A), enabled: true }];
 
-export function otaWorld(pki = createTestPki(ec)): Promise<World> {
-  return createWorld({ pki, profiles, isdRKeys: { ...ISD_R_KEYS, kvn: 1 }, managed: true });
+export function otaWorld(pki = createTestPki(ec), isdRKeys = { ...ISD_R_KEYS, kvn: 1 }): Promise<World> {
+  return createWorld({ pki, profiles, isdRKeys, managed: true });
 }
 
 export const SENDER = { originator: { type: 0x91, digits: '4915112345678' } } as const;
