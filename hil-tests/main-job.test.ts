@@ -66,6 +66,22 @@ describe('the main job', () => {
     assert.ok(report.procedures.every(({ profileBytes }) => profileBytes === 6000));
   });
 
+  for (const [secondLayer, before, after] of [
+    ['scp03', 0x30, 0x31],
+    ['scp80', 0x01, 0x02],
+  ] as const) {
+    test(`changes the management keys between the procedures, and goes on under the new ones by ${secondLayer}`, async () => {
+      const report = await runJob({ secondLayer, rotateKeys: true });
+      assert.deepEqual(report.problems, []);
+      assert.deepEqual(report.keyRotation, { before: [before], after: [after], scripts: 2 });
+      assert.deepEqual(
+        report.procedures.map(({ outcome }) => outcome),
+        ['completed', 'completed'],
+      );
+      assert.equal(report.secretsOnWire, 0);
+    });
+  }
+
   test('a revoked eUICC is refused by name of the check, and no profile is built', async () => {
     const report = await runJob({ reject: 'revoked' });
     assert.equal(report.ok, false);

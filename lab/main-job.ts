@@ -15,11 +15,12 @@ import { type BackEnd, type LabMno, openBackEnd } from './back-end.ts';
 import { createBootstrap } from './bootstrap.ts';
 import { openBroker } from './broker.ts';
 import { openGate } from './gate.ts';
+import { rotateKeys } from './key-rotation.ts';
 import type { LabOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { createRadioWorld } from './radio-world.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
-import type { ProcedureReport, Report } from './report.ts';
+import type { KeyRotationReport, ProcedureReport, Report } from './report.ts';
 import { findSecrets, type Needle } from './secret-search.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 import { judge } from './verdict-of-run.ts';
@@ -31,7 +32,7 @@ const SWITCH_DEADLINE_MS = 120_000;
 const POLL_MS = 50;
 
 export type MainJobOptions = Pick<LabOptions, 'baud' | 'profileBytes' | 'reject'> &
-  Partial<Pick<LabOptions, 'secondLayer' | 'euiccKey'>> & {
+  Partial<Pick<LabOptions, 'secondLayer' | 'euiccKey' | 'rotateKeys'>> & {
     /** A folder of its own, made when missing. */
     readonly folder: string;
     readonly clock: Clock;
@@ -132,18 +133,27 @@ async function runProcedures(stage: Stage): Promise<Report> {
   if (mnoA === undefined || mnoB === undefined)
     throw new AgentError('INTERNAL', { why: 'two MNOs are needed' });
   const meter = createMeter(stage);
-  const agent = startAgent({
-    configFile: await writeAgentConfig(stage),
-    logFile: join(stage.folder, 'agent.log'),
-    clock,
-    onLine: meter.onLine,
-    ...(stage.killAgentAt === undefined ? {} : { killAt: stage.killAgentAt }),
-  });
+  const configFile = await writeAgentConfig(stage);
+  const start = (): AgentProcess =>
+    startAgent({
+      configFile,
+      logFile: join(stage.folder, 'agent.log'),
+      clock,
+      onLine: meter.onLine,
+      ...(stage.killAgentAt === undefined ? {} : { killAt: stage.killAgentAt }),
+    });
+  let agent = start();
+  let keyRotation: KeyRotationReport | undefined;
   const ends: Ended[] = [];
   try {
     progress.step(`agent     started, asks ${mnoA.name} for a profile`);
     ends.push(await procedureEnd(stage, agent, meter, mnoA, 'provisioning'));
     if (ends[0]?.procedure?.step === 'completed') {
+      if (stage.rotateKeys === true) {
+        await agent.stop();
+        keyRotation = await newKeys(stage);
+        agent = start();
+      }
       progress.step(`${mnoB.name}     asks the device to change`);
       await mnoB.mno.trigger(eid, 'mno-change');
       ends.push(await procedureEnd(stage, agent, meter, mnoB, 'mno-change'));
@@ -162,6 +172,7 @@ async function runProcedures(stage: Stage): Promise<Report> {
     eid,
     imei: terminal.imei,
     procedures,
+    ...(keyRotation === undefined ? {} : { keyRotation }),
     card: {
       enabledIccid: enabled?.iccid ?? '',
       profiles: profiles.entries.map(({ iccid, enabled: on }) => ({
@@ -184,6 +195,18 @@ async function runProcedures(stage: Stage): Promise<Report> {
     rejected: stage.reject !== undefined,
   });
   return { ok: problems.length === 0 && stage.reject === undefined, problems, ...facts };
+}
+
+/** The port is the agent's otherwise. */
+function newKeys({ backEnd, progress, signal, terminal }: Stage): Promise<KeyRotationReport> {
+  progress.step('sm-sr     gives the eUICC new management keys, while the agent is stopped');
+  return rotateKeys({
+    smsr: backEnd.smsr,
+    terminal,
+    eid: backEnd.euicc.eid,
+    signal,
+    onScript: (number) => progress.step(`sm-sr     key script ${number}`),
+  });
 }
 
 async function writeAgentConfig({ folder, backEnd, terminal, gatePort, baud }: Stage): Promise<string> {

@@ -12,6 +12,8 @@ export type LabOptions = {
   readonly secondLayer: 'scp03' | 'scp80';
   /** Which key of the eUICC the SM-DP binds profiles to. */
   readonly euiccKey: 'static' | 'dynamic';
+  /** Between the two procedures the SM-SR gives the eUICC new management keys. */
+  readonly rotateKeys: boolean;
   /** Where state, databases and logs stay; undefined for a folder that is removed at the end. */
   readonly keep: string | undefined;
 };
@@ -72,6 +74,11 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
         .choices(['static', 'dynamic'])
         .default('dynamic'),
     )
+    .option(
+      '--rotate-keys',
+      'between provisioning and change, the SM-SR gives the eUICC new management keys',
+      false,
+    )
     .option('--keep <dir>', 'keep state, databases, logs and recordings in this folder')
     .addHelpText(
       'after',
@@ -87,6 +94,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     profileBytes: number;
     reject?: NonNullable<LabOptions['reject']>;
     secondLayer: LabOptions['secondLayer'];
+    rotateKeys: boolean;
     euiccKey: LabOptions['euiccKey'];
     keep?: string;
   }>();
@@ -96,6 +104,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     profileBytes: values.profileBytes,
     reject: values.reject,
     secondLayer: values.secondLayer,
+    rotateKeys: values.rotateKeys,
     euiccKey: values.euiccKey,
     keep: values.keep,
   };

@@ -28,6 +28,13 @@ export type NotificationReport = {
   readonly verified: boolean;
 };
 
+/** New management keys: the versions of the ISD-R's keysets by the card's word, and how many scripts it took. */
+export type KeyRotationReport = {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+  readonly scripts: number;
+};
+
 export type Report = {
   readonly ok: boolean;
   /** What speaks against `ok`, in sentences; empty when it is true. */
@@ -35,6 +42,8 @@ export type Report = {
   readonly eid: string;
   readonly imei: string;
   readonly procedures: readonly ProcedureReport[];
+  /** Where it was asked for. */
+  readonly keyRotation?: KeyRotationReport;
   readonly card: {
     readonly enabledIccid: string;
     readonly profiles: readonly { readonly iccid: string; readonly state: 'enabled' | 'disabled' }[];
@@ -48,6 +57,13 @@ export type Report = {
 export function reportText(report: Report): string {
   const lines = [`EID ${report.eid}   IMEI ${report.imei}`, ''];
   for (const procedure of report.procedures) lines.push(...procedureLines(procedure), '');
+  if (report.keyRotation !== undefined) {
+    const { after, before, scripts } = report.keyRotation;
+    lines.push(
+      `management keys of version ${versionsText(before)} replaced by version ${versionsText(after)}, ${scripts} scripts`,
+      '',
+    );
+  }
   const { enabledIccid, profiles } = report.card;
   lines.push(`card          enabled ${enabledIccid === '' ? 'none' : enabledIccid}`);
   for (const { iccid, state } of profiles) lines.push(`              ${iccid}  ${state}`);
@@ -55,6 +71,10 @@ export function reportText(report: Report): string {
   for (const problem of report.problems) lines.push(`problem: ${problem}`);
   lines.push(report.ok ? 'ok: card and operators agree' : 'not ok');
   return lines.join('\n');
+}
+
+function versionsText(versions: readonly number[]): string {
+  return versions.map((version) => version.toString(16).toUpperCase().padStart(2, '0')).join(' and ');
 }
 
 function procedureLines(procedure: ProcedureReport): string[] {

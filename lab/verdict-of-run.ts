@@ -3,7 +3,7 @@ import type { Eis } from '../operator/roles.ts';
 import type { Report } from './report.ts';
 import type { Finding } from './secret-search.ts';
 
-export type RunFacts = Pick<Report, 'procedures' | 'card' | 'profilesBuilt'> & {
+export type RunFacts = Pick<Report, 'procedures' | 'card' | 'profilesBuilt' | 'keyRotation'> & {
   /** EF.ICCID as the USIM shows it. */
   readonly usimIccid: string;
   readonly eis: Eis;
@@ -32,8 +32,16 @@ function judgeRefusal({ procedures, profilesBuilt }: RunFacts): string[] {
 }
 
 function judgeChange(facts: RunFacts): string[] {
-  const { procedures, card, usimIccid, eis } = facts;
+  const { procedures, card, keyRotation, usimIccid, eis } = facts;
   const problems: string[] = [];
+  if (keyRotation !== undefined) {
+    const { after, before } = keyRotation;
+    if (after.length !== 1 || before.includes(after[0] ?? 0)) {
+      problems.push(
+        `the management keys on the card are of version ${after.join(' and ')} after their change`,
+      );
+    }
+  }
   for (const kind of ['provisioning', 'mno-change'] as const) {
     const procedure = procedures.find((each) => each.kind === kind);
     if (procedure === undefined || procedure.outcome !== 'completed') {
