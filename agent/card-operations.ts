@@ -20,6 +20,7 @@ import {
   type Imei,
 } from '../codec/ids.ts';
 import { AuthenticateServerRequest, CtxParams1 } from '../codec/rsp/authenticate-server.ts';
+import { GetRatRequest, GetRatResponse } from '../codec/rsp/configuration.ts';
 import {
   GetEuiccChallengeRequest,
   GetEuiccChallengeResponse,
@@ -33,7 +34,7 @@ import {
   RetrieveNotificationsListRequest,
   RetrieveNotificationsListResponse,
 } from '../codec/rsp/notifications.ts';
-import { PrepareDownloadRequest } from '../codec/rsp/prepare-download.ts';
+import { CancelSessionRequest, PrepareDownloadRequest } from '../codec/rsp/prepare-download.ts';
 import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
 import { TAG_SIGNATURE } from '../codec/rsp/types.ts';
 import { readOnly } from '../codec/ber-tlv.ts';
@@ -175,6 +176,23 @@ export function prepareDownload(
     smdpCertificate: command.smdpCertificate,
   });
   return es10(channel, request, options);
+}
+
+/** ES10b.CancelSession; answers BF41 as it came. */
+export function cancelSession(
+  channel: CardChannel,
+  request: Parameters<typeof CancelSessionRequest.encode>[0],
+  options: TransmitOptions = {},
+): Promise<Uint8Array> {
+  return es10(channel, CancelSessionRequest.encode(request), options);
+}
+
+/** ES10b.GetRAT: which operators may set which policy rules. */
+export async function getRat(
+  channel: CardChannel,
+  options: TransmitOptions = {},
+): Promise<ReturnType<typeof GetRatResponse.decode>['rat']> {
+  return GetRatResponse.decode(await es10(channel, GetRatRequest.encode({}), options)).rat;
 }
 
 /** ES10c.GetProfilesInfo. */

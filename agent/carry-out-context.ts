@@ -45,14 +45,25 @@ export type Report = Omit<UpOf<'scriptReport'>, 'id' | 'eid' | 'transaction' | '
 
 type Unaddressed<M> = M extends UpMessage ? Omit<M, 'id' | 'eid' | 'transaction'> : never;
 
-/** A message of this order, with an id of its own: made once, then repeated as it is. */
+export function addressOf(
+  { random, eid }: Pick<CarryOutContext, 'random' | 'eid'>,
+  { transaction }: Order,
+): Pick<UpMessage, 'id' | 'eid' | 'transaction'> {
+  return { id: random.bytes(8), eid, transaction };
+}
+
+/**
+ * A message of this order, with an id of its own: made once, then repeated as it is. `session` says what became of the card's RSP
+ * session.
+ */
 export function answer(
   context: Pick<CarryOutContext, 'random' | 'eid'>,
   order: Order,
   body: Unaddressed<UpMessage>,
-): Event {
-  const address = { id: context.random.bytes(8), eid: context.eid, transaction: order.transaction };
-  return { is: 'answered', message: { ...body, ...address } as UpMessage };
+  session?: Uint8Array | 'ended',
+): Extract<Event, { is: 'answered' }> {
+  const message = { ...body, ...addressOf(context, order) } as UpMessage;
+  return { is: 'answered', message, ...(session === undefined ? {} : { session }) };
 }
 
 export function onIsdR<T>(
@@ -63,8 +74,11 @@ export function onIsdR<T>(
   return context.cardLock.run(async () => withIsdR(await context.device.card(options), options, work));
 }
 
+/** The card's result of a package ends its session. */
 export function report(context: CarryOutContext, effect: CarryOut, body: Report): Event {
-  return answer(context, effect.order, { is: 'scriptReport', command: effect.command.id, ...body });
+  const message = { is: 'scriptReport', command: effect.command.id, ...body } as const;
+  const ended = body.profileInstallationResult === undefined ? undefined : 'ended';
+  return answer(context, effect.order, message, ended);
 }
 
 export function responseScript(run: ScriptRun | undefined): Uint8Array {

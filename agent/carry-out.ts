@@ -5,7 +5,7 @@ import type { Iccid } from '../codec/ids.ts';
 import { AuthenticateServerResponse } from '../codec/rsp/authenticate-server.ts';
 import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
 import { PrepareDownloadResponse } from '../codec/rsp/prepare-download.ts';
-import type { DownOf } from '../codec/wire.ts';
+import type { DownOf, UpOf } from '../codec/wire.ts';
 import {
   authenticateServer,
   listProfiles,
@@ -15,6 +15,7 @@ import {
   type ScriptRun,
 } from './card-operations.ts';
 import {
+  addressOf,
   answer,
   type CarryOut,
   type CarryOutContext,
@@ -27,8 +28,10 @@ import {
 } from './carry-out-context.ts';
 import { enable } from './enable-profile.ts';
 import type { Event, Order, WorkCommand } from './machine.ts';
+import { cancelReasonOf, requireAllowedRules, sessionOf } from './rsp-session.ts';
 
 const TAG_AUTHENTICATE_SERVER = 0xbf38;
+const LOST: readonly string[] = ['noSessionContext', 'euiccChallengeMismatch', 'invalidTransactionId'];
 /** Conditions of use not satisfied: the answer to a package when the RSP session is over (SGP.22, 5.7.6). */
 const SESSION_GONE = 0x6985;
 
@@ -47,18 +50,22 @@ export async function carryOut(
           authenticateServer(channel, command, imei, options),
         );
         if (isSessionLost(response)) return beginAgain(context, order, command);
-        return answer(context, order, {
+        const body = {
           is: 'authenticateResponse',
           authenticateServerResponse: response,
           imei,
-        });
+        } as const;
+        return answer(context, order, body, isRefusedByCard(response) ? 'ended' : sessionOf(command));
       }
       case 'downloadRequest': {
-        const response = await onIsdR(context, options, (channel) =>
-          prepareDownload(channel, command, options),
-        );
+        const { profileMetadata } = command;
+        const response = await onIsdR(context, options, async (channel) => {
+          if (profileMetadata !== undefined) await requireAllowedRules(channel, profileMetadata, options);
+          return prepareDownload(channel, command, options);
+        });
         if (isSessionLost(response)) return beginAgain(context, order, command);
-        return answer(context, order, { is: 'downloadResponse', prepareDownloadResponse: response });
+        const body = { is: 'downloadResponse', prepareDownloadResponse: response } as const;
+        return answer(context, order, body, isRefusedByCard(response) ? 'ended' : undefined);
       }
       case 'manifest':
         return await install(context, effect, command, options);
@@ -69,13 +76,23 @@ export async function carryOut(
   } catch (error) {
     // Cancelled work is no failure: the step stands in the journal and is taken up at the next start.
     if (!isAgentError(error) || error.code === 'ABORTED' || error.retry !== 'never') throw error;
-    return failureOf(context, order, command, error);
+    context.log.write('warn', 'agent.order', 'given up', { mno: order.mno, error: error.message });
+    return {
+      is: 'givenUp',
+      reason: cancelReasonOf(error),
+      failure: failureOf(context, order, command, error),
+    };
   }
 }
 
-function failureOf(context: CarryOutContext, order: Order, command: WorkCommand, error: AgentError): Event {
-  const { code, message } = error;
-  return answer(context, order, { is: 'failure', command: command.id, code, detail: message.slice(0, 512) });
+function failureOf(
+  context: CarryOutContext,
+  order: Order,
+  command: WorkCommand,
+  { code, message: text }: AgentError,
+): UpOf<'failure'> {
+  const body = { is: 'failure', command: command.id, code, detail: text.slice(0, 512) } as const;
+  return { ...body, ...addressOf(context, order) };
 }
 
 /** How often a procedure may begin again before the operator is told that it cannot be done. */
@@ -85,12 +102,19 @@ const MAX_RESTARTS = 5;
 function beginAgain(context: CarryOutContext, order: Order, command: WorkCommand): Event {
   const { restarts = 0 } = order;
   if (restarts < MAX_RESTARTS) return { is: 'interrupted', transaction: context.random.bytes(16) };
-  return failureOf(
-    context,
-    order,
-    command,
-    new AgentError('CARD_LOST', { why: 'again and again', restarts }),
-  );
+  const error = new AgentError('CARD_LOST', { why: 'again and again', restarts });
+  return { is: 'answered', message: failureOf(context, order, command, error), session: 'ended' };
+}
+
+/** What the card answered instead of its signature, if it did. */
+function cardErrorIn(response: Uint8Array): string | undefined {
+  const tag = (response[0] ?? 0) * 256 + (response[1] ?? 0);
+  if (tag === TAG_AUTHENTICATE_SERVER) {
+    const decoded = AuthenticateServerResponse.decode(response);
+    return decoded.is === 'authenticateResponseError' ? decoded.value.authenticateErrorCode : undefined;
+  }
+  const decoded = PrepareDownloadResponse.decode(response);
+  return decoded.is === 'downloadResponseError' ? decoded.value.downloadErrorCode : undefined;
 }
 
 /**
@@ -98,14 +122,13 @@ function beginAgain(context: CarryOutContext, order: Order, command: WorkCommand
  * what the operator sent, and the operator's to judge.
  */
 function isSessionLost(response: Uint8Array): boolean {
-  const lost: readonly string[] = ['noSessionContext', 'euiccChallengeMismatch', 'invalidTransactionId'];
-  const tag = (response[0] ?? 0) * 256 + (response[1] ?? 0);
-  if (tag === TAG_AUTHENTICATE_SERVER) {
-    const decoded = AuthenticateServerResponse.decode(response);
-    return decoded.is === 'authenticateResponseError' && lost.includes(decoded.value.authenticateErrorCode);
-  }
-  const decoded = PrepareDownloadResponse.decode(response);
-  return decoded.is === 'downloadResponseError' && lost.includes(decoded.value.downloadErrorCode);
+  const error = cardErrorIn(response);
+  return error !== undefined && LOST.includes(error);
+}
+
+/** Whether the card has ended the session with an error. */
+function isRefusedByCard(response: Uint8Array): boolean {
+  return cardErrorIn(response) !== undefined;
 }
 
 /** Download all, verify all, and only then open the card's channel. */

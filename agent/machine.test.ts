@@ -118,6 +118,69 @@ describe('agent machine', () => {
     });
   });
 
+  test('an order that ends while the card holds its session goes by way of the card, whoever ends it', () => {
+    const session = new Uint8Array(16).fill(7);
+    const open = reduce(
+      { at: 'working', order, command: authenticate, begun: false },
+      { is: 'answered', message: request, session },
+    );
+    const refused: DownMessage = { is: 'refused', ...address(), reason: 'no' };
+    const trigger: DownMessage = {
+      is: 'trigger',
+      ...address(),
+      transaction: new Uint8Array(16).fill(8),
+      kind: 'mno-change',
+    };
+    const next: Order = { mno: 'mno-a', kind: 'mno-change', transaction: trigger.transaction };
+    const held = { ...order, session };
+    assert.deepEqual(reduce(open, { is: 'commanded', mno: 'mno-a', command: refused }), {
+      at: 'cancelling',
+      order: held,
+      reason: 'undefinedReason',
+    });
+    const superseded = reduce(open, { is: 'commanded', mno: 'mno-a', command: trigger });
+    assert.deepEqual(superseded, { at: 'cancelling', order: held, reason: 'postponed', next });
+    assert.deepEqual(reduce(superseded, { is: 'cancelled' }), { at: 'requesting', order: next });
+    const failure = { is: 'failure', ...address(), code: 'TRANSFER_STOPPED' } as const;
+    const working: State = { at: 'working', order: held, command: authenticate, begun: false };
+    const leaving = reduce(working, { is: 'givenUp', reason: 'timeout', failure });
+    assert.deepEqual(leaving, { at: 'cancelling', order: held, reason: 'timeout', failure });
+    assert.deepEqual(reduce(leaving, { is: 'cancelled' }), {
+      at: 'awaiting',
+      order,
+      message: failure,
+      delivered: false,
+    });
+    const told = reduce(leaving, { is: 'cancelled', message: request });
+    assert.deepEqual(effectOf(told)?.is, 'deliver');
+    assert.deepEqual(reduce(told, { is: 'receipted', mno: 'mno-a', of: request.id, refused: true }), {
+      at: 'idle',
+    });
+    for (const state of [open, superseded, leaving, told]) {
+      assert.deepEqual(decodeDurable(encodeDurable({ state, handled: [] })).state, state);
+    }
+  });
+
+  test('a device that tells an operator of a cancelled session is free for another operator', () => {
+    const held = { ...order, session: octets };
+    const trigger: DownMessage = { is: 'trigger', ...address(), kind: 'mno-change' };
+    const other: Order = { mno: 'mno-b', kind: 'mno-change', transaction: trigger.transaction };
+    const cancelling: State = { at: 'cancelling', order: held, reason: 'postponed' };
+    assert.equal(accepts(cancelling, 'mno-b', trigger), false);
+    const telling: State = { ...cancelling, message: request };
+    assert.deepEqual(reduce(telling, { is: 'commanded', mno: 'mno-b', command: trigger }), {
+      at: 'requesting',
+      order: other,
+    });
+  });
+
+  test('a record of the version before is read', () => {
+    const record = encodeDurable({ state: { at: 'idle' }, handled: [] });
+    const before = record.map((octet, i) => (i === record.indexOf(2) ? 1 : octet));
+    assert.notDeepEqual(before, record);
+    assert.deepEqual(decodeDurable(before).state, { at: 'idle' });
+  });
+
   test('every state comes back from the journal as it was', () => {
     const ladder = [
       { step: 'refresh', missing: 'card', ms: 30_000 },

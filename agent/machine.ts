@@ -1,6 +1,6 @@
 // The agent as a pure machine: what it is doing, what can happen, and what follows. It touches nothing.
 import { equalBytes } from '../base/bytes.ts';
-import type { DownMessage, DownOf, LadderRecord, UpMessage } from '../codec/wire.ts';
+import type { DownMessage, DownOf, LadderRecord, UpMessage, UpOf } from '../codec/wire.ts';
 
 export type ProcedureKind = 'provisioning' | 'mno-change';
 
@@ -14,7 +14,12 @@ export type Order = {
   readonly resumes?: Uint8Array;
   /** How often it began again. */
   readonly restarts?: number;
+  /** The transactionId of the RSP session that the card holds for it, from AuthenticateServer to the package's result. */
+  readonly session?: Uint8Array;
 };
+
+/** Why the device ends a session (SGP.22, 5.7.14). */
+export type CancelReason = 'postponed' | 'timeout' | 'pprNotAllowed' | 'undefinedReason';
 
 /** Commands that the device works on with its card. */
 export type WorkCommand =
@@ -48,13 +53,31 @@ export type State =
       readonly deadline?: number;
       readonly ladder?: readonly LadderRecord[];
       readonly goingBack?: boolean;
+    }
+  /**
+   * The device gives the order up while the card holds its session: the card signs that it ends it, and the operator is told.
+   * `failure` is what the operator hears where the card knows the session no more; `next` is begun afterwards.
+   */
+  | {
+      readonly at: 'cancelling';
+      readonly order: Order & { readonly session: Uint8Array };
+      readonly reason: CancelReason;
+      readonly failure?: UpOf<'failure'>;
+      readonly message?: UpMessage;
+      readonly next?: Order;
     };
+
+type Cancelling = Extract<State, { readonly at: 'cancelling' }>;
 
 export type Event =
   /** The device or an operator wants a procedure. */
   | { readonly is: 'ordered'; readonly order: Order }
-  /** The message that the present step leads to is made. */
-  | { readonly is: 'answered'; readonly message: UpMessage }
+  /** The message that the present step leads to is made; `session` says what became of the card's RSP session by it. */
+  | { readonly is: 'answered'; readonly message: UpMessage; readonly session?: Uint8Array | 'ended' }
+  /** The device does not go on with the order; `failure` says why. */
+  | { readonly is: 'givenUp'; readonly reason: CancelReason; readonly failure: UpOf<'failure'> }
+  /** The card has ended the session; without a message it knew none. */
+  | { readonly is: 'cancelled'; readonly message?: UpMessage }
   /** A script is about to go to the card. */
   | { readonly is: 'begun'; readonly deadline?: number }
   /** A step is about to be taken that makes the modem look again, or has been. */
@@ -80,6 +103,12 @@ export type Effect =
       readonly deadline?: number;
       readonly ladder?: readonly LadderRecord[];
       readonly goingBack?: boolean;
+    }
+  | {
+      readonly is: 'cancelSession';
+      readonly order: Cancelling['order'];
+      readonly reason: CancelReason;
+      readonly failure?: UpOf<'failure'>;
     };
 
 /** The state after an event. Total: an event that does not fit leaves the state as it is. */
@@ -89,7 +118,16 @@ export function reduce(state: State, event: Event): State {
       return state.at === 'idle' ? { at: 'requesting', order: event.order } : state;
     case 'answered':
       if (state.at !== 'requesting' && state.at !== 'working') return state;
-      return { at: 'awaiting', order: state.order, message: event.message, delivered: false };
+      return awaiting(state.order, event.message, event.session);
+    case 'givenUp':
+      if (state.at !== 'working') return state;
+      return (
+        cancelling(state.order, { reason: event.reason, failure: event.failure }) ??
+        awaiting(state.order, event.failure)
+      );
+    case 'cancelled':
+      if (state.at !== 'cancelling' || state.message !== undefined) return state;
+      return event.message === undefined ? afterCancelling(state) : { ...state, message: event.message };
     case 'begun':
       if (state.at !== 'working') return state;
       return { ...state, begun: true, ...(event.deadline === undefined ? {} : { deadline: event.deadline }) };
@@ -100,9 +138,11 @@ export function reduce(state: State, event: Event): State {
     case 'commanded':
       return commanded(state, event.mno, event.command);
     case 'receipted':
-      if (state.at !== 'awaiting' || state.order.mno !== event.mno) return state;
+      if (state.at !== 'awaiting' && state.at !== 'cancelling') return state;
+      if (state.order.mno !== event.mno || state.message === undefined) return state;
       if (!equalBytes(state.message.id, event.of)) return state;
-      return event.refused ? { at: 'idle' } : { ...state, delivered: true };
+      if (state.at === 'cancelling') return afterCancelling(state);
+      return event.refused ? left(state.order) : { ...state, delivered: true };
     case 'interrupted': {
       if (state.at !== 'working') return state;
       const { mno, kind, transaction: resumes, restarts = 0 } = state.order;
@@ -112,10 +152,58 @@ export function reduce(state: State, event: Event): State {
   }
 }
 
+function awaiting(order: Order, message: UpMessage, session?: Uint8Array | 'ended'): State {
+  const { session: held, ...rest } = order;
+  const now = session ?? held;
+  return {
+    at: 'awaiting',
+    order: now === undefined || now === 'ended' ? rest : { ...rest, session: now },
+    message,
+    delivered: false,
+  };
+}
+
+/** On the way out of an order whose session the card holds; undefined where it holds none. */
+function cancelling(
+  { session, ...order }: Order,
+  how: Pick<Cancelling, 'reason' | 'failure' | 'next'>,
+): State | undefined {
+  return session === undefined ? undefined : { at: 'cancelling', order: { ...order, session }, ...how };
+}
+
+/** The operator wants the order no more. */
+function left(order: Order): State {
+  return cancelling(order, { reason: 'undefinedReason' }) ?? { at: 'idle' };
+}
+
+/** The session is over, and the operator knows it or need not: what there is left to say, or to begin. */
+function afterCancelling({ order, failure, message, next }: Cancelling): State {
+  if (message === undefined && failure !== undefined) return awaiting(order, failure, 'ended');
+  return next === undefined ? { at: 'idle' } : { at: 'requesting', order: next };
+}
+
+/** An order that an operator asks for. */
+function triggered(state: State, order: Order): State {
+  const begun: State = { at: 'requesting', order };
+  switch (state.at) {
+    case 'idle':
+      return begun;
+    case 'awaiting':
+      if (!isAnother(state.order, order)) return state;
+      return cancelling(state.order, { reason: 'postponed', next: order }) ?? begun;
+    case 'cancelling':
+      // Who hears nothing more of an operator must not wait for its receipt when another one calls.
+      if (state.order.mno !== order.mno) return state.message === undefined ? state : begun;
+      return isAnother(state.next ?? state.order, order) ? { ...state, next: order } : state;
+    case 'requesting':
+    case 'working':
+      return state;
+  }
+}
+
 function commanded(state: State, mno: string, command: DownMessage): State {
   if (command.is === 'trigger') {
-    if (state.at !== 'idle' && !isSuperseded(state, mno, command)) return state;
-    return { at: 'requesting', order: { mno, kind: command.kind, transaction: command.transaction } };
+    return triggered(state, { mno, kind: command.kind, transaction: command.transaction });
   }
   if (!belongs(state, mno, command)) return state;
   switch (command.is) {
@@ -126,8 +214,10 @@ function commanded(state: State, mno: string, command: DownMessage): State {
       if (state.at !== 'awaiting') return state;
       return { at: 'working', order: state.order, command, begun: false };
     case 'refused':
+      if (state.at === 'cancelling') return withoutFailure(state);
+      return state.at === 'idle' ? state : left(state.order);
     case 'completed':
-      return { at: 'idle' };
+      return state.at === 'cancelling' ? state : { at: 'idle' };
     case 'transferStop':
     case 'receipt':
       return state;
@@ -135,12 +225,14 @@ function commanded(state: State, mno: string, command: DownMessage): State {
 }
 
 /** An operator may begin anew what it has left waiting itself; nobody interrupts work on the card. */
-function isSuperseded(state: State, mno: string, command: DownMessage): boolean {
-  return (
-    state.at === 'awaiting' &&
-    state.order.mno === mno &&
-    !equalBytes(state.order.transaction, command.transaction)
-  );
+function isAnother(held: Order, order: Order): boolean {
+  return held.mno === order.mno && !equalBytes(held.transaction, order.transaction);
+}
+
+/** The operator has ended the order itself: it need not hear why the device would have. */
+function withoutFailure(state: Cancelling): State {
+  const { failure, ...rest } = state;
+  return failure === undefined ? state : rest;
 }
 
 /** Whether a command is for the procedure under way: its operator, and its transaction. */
@@ -166,6 +258,11 @@ export function effectOf(state: State): Effect | undefined {
     case 'working': {
       const { at: _, ...work } = state;
       return { is: 'carryOut', ...work };
+    }
+    case 'cancelling': {
+      const { order, reason, failure, message } = state;
+      if (message !== undefined) return { is: 'deliver', order, message };
+      return { is: 'cancelSession', order, reason, ...(failure === undefined ? {} : { failure }) };
     }
   }
 }

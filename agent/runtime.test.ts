@@ -39,6 +39,8 @@ type Fault = {
   readonly reaches?: (profile: string) => boolean;
   /** The operators answer no notification. */
   readonly deafToNotifications?: boolean;
+  /** What the operator does with the one-time key of the first session. */
+  readonly atFirstKey?: 'refuse' | 'trigger' | 'withdraw';
   /** Stops the agent as SIGTERM does, at the n-th effect. */
   readonly stopAt?: number;
 };
@@ -79,6 +81,7 @@ async function story(kind: 'provisioning' | 'mno-change', fault: Fault = {}): Pr
       random,
       copies: fault.copies ?? 1,
       deafToNotifications: fault.deafToNotifications ?? false,
+      ...(fault.atFirstKey === undefined ? {} : { atFirstKey: fault.atFirstKey }),
     }),
   );
   const main = mnos[kind === 'provisioning' ? 0 : 1];
@@ -331,4 +334,53 @@ test('an agent that is stopped in the middle of a step takes the step up again, 
   assert.equal(outcome.lives, 2);
   assert.deepEqual(outcome.profiles, END.provisioning);
   assert.ok(!outcome.seen.some((entry) => entry.startsWith('failure')), outcome.seen.join(', '));
+});
+
+/** What the card did (c is a cancelled session) and what the operator heard, where an order ends with its session open. */
+async function givenUp(fault: Fault): Promise<string> {
+  const outcome = await story('provisioning', fault);
+  return `${short(outcome)} | ${outcome.seen.join(', ')}`;
+}
+
+const INSTALLED =
+  'request, key, install done, notificationInstall 1, enable done, notificationDisable 2, notificationEnable 3';
+
+test('an order that ends with its session open is cancelled on the card, and the operator gets what the card signed', async () => {
+  assert.equal(await givenUp({ atFirstKey: 'refuse' }), 'a p c | request, key, cancelled undefinedReason');
+  assert.equal(
+    await givenUp({ atFirstKey: 'withdraw' }),
+    'a p c | request, key, cancelled timeout TRANSFER_STOPPED',
+  );
+  assert.equal(
+    await givenUp({ atFirstKey: 'trigger' }),
+    `a p c a p i e 1 2 3 | request, key, cancelled postponed, ${INSTALLED}`,
+  );
+});
+
+test('one death at any point of giving up leaves no session open, and no order waiting', async () => {
+  // The card says its word once: what it signed is lost only where the device died with it.
+  const plain = 'a p c | request, key, cancelled undefinedReason';
+  const others: Readonly<Record<string, string>> = {
+    'before effect 3, power cut': 'a p c | request, key',
+    'after effect 3': 'a p c c | request, key',
+    'after effect 3, power cut': 'a p c c | request, key',
+    'before journal 8': 'a p c c | request, key',
+    'before journal 8, power cut': 'a p c c | request, key',
+    'after journal 7, power cut': 'a p c | request, key',
+  };
+  const rows = [
+    ['before effect', 3],
+    ['after effect', 3],
+    ['after journal', 7],
+    ['before journal', 8],
+    ['after journal', 8],
+    ['before journal', 9],
+  ] as const;
+  for (const [point, n] of rows) {
+    for (const powerCut of [false, true]) {
+      const name = `${point} ${n}${powerCut ? ', power cut' : ''}`;
+      const found = await givenUp({ atFirstKey: 'refuse', at: { point, n }, powerCut });
+      assert.equal(found, others[name] ?? plain, name);
+    }
+  }
 });

@@ -11,6 +11,7 @@ import type { MessageLink } from '../transport/message-link.ts';
 import { deviceFilter, formatTopic } from '../transport/topics.ts';
 import { askedPatiently } from './asked-patiently.ts';
 import { listProfiles, startSession, withIsdR } from './card-operations.ts';
+import { cancelSession } from './cancel-session.ts';
 import { carryOut, stepFailure } from './carry-out.ts';
 import { answer, type CarryOutContext, type StepOptions } from './carry-out-context.ts';
 import type { Device } from './device.ts';
@@ -131,6 +132,13 @@ export async function runAgent(
       outcome,
     });
 
+  /** Ends the transfer of an order that is over: nothing of it is waited for. */
+  const stopTransfer = (state: State): void => {
+    if (state.at !== 'working' || state.command.is !== 'manifest' || state.begun) return;
+    const { id, transaction, transferId } = state.command;
+    options.transferStop({ is: 'transferStop', id, eid, transaction, transferId, why: 'superseded' });
+  };
+
   const onCommand = async (mno: string, command: DownMessage): Promise<void> => {
     if (command.is === 'receipt') {
       const refused = command.outcome === 'refused';
@@ -147,7 +155,9 @@ export async function runAgent(
     const outcome = await journalLock.run(async () => {
       if (durable.handled.some((id) => equalBytes(id, command.id))) return 'duplicate';
       if (!accepts(durable.state, mno, command)) return 'refused';
-      const state = reduce(durable.state, { is: 'commanded', mno, command });
+      const before = durable.state;
+      const state = reduce(before, { is: 'commanded', mno, command });
+      if (state.at !== before.at) stopTransfer(before);
       await keep(
         { ...durable, state, handled: [...durable.handled, command.id].slice(-HANDLED_KEPT) },
         command.is,
@@ -199,7 +209,9 @@ export async function runAgent(
         }),
     },
     begin: async (deadline) => {
-      await happen({ is: 'begun', ...(deadline === undefined ? {} : { deadline }) });
+      const goesOn = await happen({ is: 'begun', ...(deadline === undefined ? {} : { deadline }) });
+      // The operator has ended the order meanwhile: nothing of it reaches the card any more.
+      if (!goesOn) throw new AgentError('CONFLICT', { what: 'order' });
     },
     climbed: async (ladder) => {
       await happen({ is: 'climbed', ladder });
@@ -247,6 +259,8 @@ export async function runAgent(
         if (effect.command.is === 'script' || effect.command.is === 'manifest') pump.wake();
         return event;
       }
+      case 'cancelSession':
+        return cancelSession(context, effect, step);
     }
   };
 

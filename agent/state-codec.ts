@@ -20,10 +20,11 @@ import {
   upMessages,
 } from '../codec/wire.ts';
 import { type LastSwitch, lastSwitchType } from './last-switch.ts';
-import type { State, WorkCommand } from './machine.ts';
+import type { CancelReason, State, WorkCommand } from './machine.ts';
 
-/** Raised when a record could not be read by the program before it. */
-export const STATE_VERSION = 1;
+/** Raised when a record could not be read by the program before it; the records of that program are read. */
+export const STATE_VERSION = 2;
+const OLDEST_VERSION = 1;
 
 const octets = cborBytes({ max: 16_777_216 });
 const upMessage: CborType<UpMessage> = {
@@ -53,12 +54,20 @@ const order = cborMap({
   transaction: { key: 3, type: cborBytes({ length: 16 }) },
   resumes: { key: 4, type: cborBytes({ length: 16 }), optional: true },
   restarts: { key: 5, type: cborInt(0, 255), optional: true },
+  session: { key: 6, type: cborBytes({ min: 1, max: 16 }), optional: true },
 });
+
+const cancelReason: CborType<CancelReason> = cborWord(
+  'postponed',
+  'timeout',
+  'pprNotAllowed',
+  'undefinedReason',
+);
 
 const record = cborItem(
   cborMap({
     version: { key: 0, type: cborInt(1, 255) },
-    at: { key: 1, type: cborWord('idle', 'requesting', 'awaiting', 'working') },
+    at: { key: 1, type: cborWord('idle', 'requesting', 'awaiting', 'working', 'cancelling') },
     order: { key: 2, type: order, optional: true },
     message: { key: 3, type: upMessage, optional: true },
     delivered: { key: 4, type: cborBool, optional: true },
@@ -70,6 +79,9 @@ const record = cborItem(
     ladder: { key: 9, type: cborList(ladderRecord, MAX_LADDER), optional: true },
     goingBack: { key: 10, type: cborBool, optional: true },
     lastSwitch: { key: 11, type: lastSwitchType, optional: true },
+    reason: { key: 12, type: cancelReason, optional: true },
+    failure: { key: 13, type: upMessage, optional: true },
+    next: { key: 14, type: order, optional: true },
   }),
 );
 
@@ -108,8 +120,11 @@ export function decodeDurable(bytes: Uint8Array): Durable {
     ladder,
     goingBack,
     lastSwitch,
+    reason,
+    failure,
+    next,
   } = record.decode(bytes);
-  if (version !== STATE_VERSION)
+  if (version < OLDEST_VERSION || version > STATE_VERSION)
     throw new AgentError('MESSAGE_INVALID', { field: 'version', why: String(version) });
   const handled: Uint8Array[] = [];
   for (let i = 0; i + 8 <= ids.length; i += 8) handled.push(ids.subarray(i, i + 8));
@@ -121,6 +136,19 @@ export function decodeDurable(bytes: Uint8Array): Durable {
     if (at === 'awaiting') {
       if (message === undefined || delivered === undefined) throw incomplete;
       return { at, order: held, message, delivered };
+    }
+    if (at === 'cancelling') {
+      const { session } = held;
+      if (session === undefined || reason === undefined) throw incomplete;
+      if (failure !== undefined && failure.is !== 'failure') throw incomplete;
+      return {
+        at,
+        order: { ...held, session },
+        reason,
+        ...(failure === undefined ? {} : { failure }),
+        ...(message === undefined ? {} : { message }),
+        ...(next === undefined ? {} : { next }),
+      };
     }
     if (command === undefined || begun === undefined) throw incomplete;
     return {

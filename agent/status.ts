@@ -70,6 +70,7 @@ function procedureOf(state: Exclude<State, { at: 'idle' }>): NonNullable<Status[
   const order = { mno, kind, transaction: toHex(transaction) };
   if (state.at === 'requesting') return order;
   if (state.at === 'awaiting') return { ...order, step: state.message.is, delivered: state.delivered };
+  if (state.at === 'cancelling') return { ...order, step: 'cancelSession' };
   return {
     ...order,
     step: state.command.is === 'script' ? state.command.purpose : state.command.is,

@@ -15,7 +15,12 @@ import {
   ProfileInstallationResultData,
   RetrieveNotificationsListResponse,
 } from '../codec/rsp/notifications.ts';
-import { PrepareDownloadResponse } from '../codec/rsp/prepare-download.ts';
+import {
+  CancelSessionRequest,
+  CancelSessionResponse,
+  EuiccCancelSessionSigned,
+  PrepareDownloadResponse,
+} from '../codec/rsp/prepare-download.ts';
 import { ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
 import { encodeCommandScript } from '../codec/script.ts';
 
@@ -101,6 +106,7 @@ export function createTestCard(eid: Eid, profiles: TestProfile[]): TestCard {
       euiccSignPIR: SIGNATURE,
     });
     notifications.push({ seqNumber, raw });
+    session = 'none';
     return raw;
   };
 
@@ -177,6 +183,23 @@ export function createTestCard(eid: Eid, profiles: TestProfile[]): TestCard {
     return PrepareDownloadResponse.encode({ is: 'downloadResponseOk', value });
   };
 
+  const cancelSession = (request: Uint8Array): Uint8Array => {
+    const { transactionId, reason } = CancelSessionRequest.decode(request);
+    if (session !== 'authenticated') {
+      return CancelSessionResponse.encode({
+        is: 'cancelSessionResponseError',
+        value: 'invalidTransactionId',
+      });
+    }
+    session = 'none';
+    const signed = { transactionId, smdpOid: '2.999.10', reason };
+    const value = {
+      euiccCancelSessionSigned: EuiccCancelSessionSigned.encode(signed),
+      euiccCancelSessionSignature: SIGNATURE,
+    };
+    return CancelSessionResponse.encode({ is: 'cancelSessionResponseOk', value });
+  };
+
   const answer = (request: Uint8Array): Uint8Array => {
     switch ((request[0] ?? 0) * 256 + (request[1] ?? 0)) {
       case 0xbf3e:
@@ -194,6 +217,8 @@ export function createTestCard(eid: Eid, profiles: TestProfile[]): TestCard {
         return effect('authenticateServer', authenticateServer);
       case 0xbf21:
         return effect('prepareDownload', prepareDownload);
+      case 0xbf41:
+        return effect('cancelSession', () => cancelSession(request));
       case 0xbf2d:
         return ProfileInfoListResponse.encode({
           is: 'profileInfoListOk',

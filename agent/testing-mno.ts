@@ -3,7 +3,9 @@ import { toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Eid, Iccid } from '../codec/ids.ts';
+import { ServerSigned1 } from '../codec/rsp/authenticate-server.ts';
 import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
+import { CancelSessionResponse, EuiccCancelSessionSigned } from '../codec/rsp/prepare-download.ts';
 import { type DownMessage, downMessages, type UpMessage, upMessages } from '../codec/wire.ts';
 import { makeManifest } from '../transport/manifest.ts';
 import type { MessageLink } from '../transport/message-link.ts';
@@ -22,6 +24,12 @@ export type TestMno = {
 
 const REPEAT_MS = 20_000;
 const OBJECT = Uint8Array.of(0x30, 0x00);
+const SERVER_SIGNED = ServerSigned1.encode({
+  transactionId: new Uint8Array(16).fill(3),
+  euiccChallenge: new Uint8Array(16).fill(9),
+  serverAddress: 'test',
+  serverChallenge: new Uint8Array(16),
+});
 const OCTETS = Uint8Array.of(0x04, 0x01, 0x00);
 const SIGNATURE = Uint8Array.of(0x5f, 0x37, 0x01, 0x00);
 
@@ -41,6 +49,8 @@ export function openTestMno(options: {
   /** Sends each command so many times at once. */
   readonly copies?: number;
   readonly deafToNotifications?: boolean;
+  /** What it does with the one-time key of the device's first session, instead of sending a package. */
+  readonly atFirstKey?: 'refuse' | 'trigger' | 'withdraw';
 }): TestMno {
   const { name, eid, iccid, card, link, clock, random } = options;
   const topic = formatTopic({ mno: name, eid, channel: 'down' });
@@ -90,7 +100,7 @@ export function openTestMno(options: {
         seen.push(message.resumes === undefined ? 'request' : 'request again');
         send(transaction, {
           is: 'authenticateRequest',
-          serverSigned1: OBJECT,
+          serverSigned1: SERVER_SIGNED,
           serverSignature1: SIGNATURE,
           euiccCiPKIdToBeUsed: OCTETS,
           serverCertificate: OBJECT,
@@ -105,9 +115,16 @@ export function openTestMno(options: {
         });
         return;
       case 'downloadResponse': {
+        const first = !seen.includes('key');
+        if (options.atFirstKey !== undefined) seen.push('key');
+        if (first && options.atFirstKey === 'refuse')
+          return send(transaction, { is: 'refused', reason: 'no' });
+        if (first && options.atFirstKey === 'trigger') {
+          return send(random.bytes(16), { is: 'trigger', kind: 'provisioning' });
+        }
         const transferId = random.bytes(16);
         const content = card.script('install', iccid, options.address);
-        contents.set(toHex(transferId), content);
+        if (!first || options.atFirstKey !== 'withdraw') contents.set(toHex(transferId), content);
         const manifest = makeManifest({
           transferId,
           content,
@@ -140,6 +157,13 @@ export function openTestMno(options: {
         seen.push(`failure ${message.code}`);
         send(transaction, { is: 'refused', reason: message.code });
         return;
+      case 'sessionCancelled': {
+        const response = CancelSessionResponse.decode(message.cancelSessionResponse);
+        if (response.is !== 'cancelSessionResponseOk') throw new Error('not signed');
+        const { reason } = EuiccCancelSessionSigned.decode(response.value.euiccCancelSessionSigned);
+        seen.push(['cancelled', reason, message.code ?? []].flat().join(' '));
+        return;
+      }
       case 'transferReport':
       case 'receipt':
     }

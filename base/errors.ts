@@ -76,6 +76,10 @@ export const ERRORS = {
   JOURNAL_CORRUPT: { retry: 'never', text: 'the journal is damaged before its last record' },
   STORE_LOCKED: { retry: 'later', text: 'another process uses this state folder or database' },
   STATE_FAILED: { retry: 'later', text: 'the state folder cannot be used' },
+  PROFILE_FORBIDDEN: {
+    retry: 'never',
+    text: 'the eUICC does not allow the policy rules of the profile that is offered',
+  },
   CARD_UNEXPECTED: { retry: 'never', text: 'the card in the device is not the one the order was for' },
   // card
   STORE_CORRUPT: { retry: 'never', text: 'the state file is damaged or was made with another key' },

@@ -68,6 +68,13 @@ const UP: { readonly [K in UpKind]: Extract<UpMessage, { is: K }> } = {
   notification: { is: 'notification', ...head, pendingNotification: octets(120) },
   failure: { is: 'failure', ...head, command: octets(8), code: 'CARD_LOST', detail: 'x' },
   receipt: { is: 'receipt', ...head, of: octets(8), outcome: 'duplicate' },
+  sessionCancelled: {
+    is: 'sessionCancelled',
+    ...head,
+    cancelSessionResponse: octets(110),
+    code: 'TRANSFER_STOPPED',
+    detail: 'x',
+  },
 };
 
 const DOWN: { readonly [K in DownKind]: Extract<DownMessage, { is: K }> } = {
@@ -87,6 +94,7 @@ const DOWN: { readonly [K in DownKind]: Extract<DownMessage, { is: K }> } = {
     smdpSigned2: octets(40),
     smdpSignature2: octets(67),
     smdpCertificate: octets(600),
+    profileMetadata: octets(90),
   },
   manifest: {
     is: 'manifest',

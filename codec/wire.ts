@@ -146,6 +146,16 @@ const UP = {
       outcome: { key: 11, type: cborWord('done', 'duplicate', 'refused') },
     },
   ],
+  /** The device has ended a session that it gives up: ES10b.CancelSession, with the reason that the eUICC signed. */
+  sessionCancelled: [
+    9,
+    {
+      cancelSessionResponse: { key: 10, type: cardObject },
+      /** Why, where it was the device that could not go on; as in `failure`. */
+      code: { key: 11, type: cborText(64), optional: true },
+      detail: { key: 12, type: cborText(512), optional: true },
+    },
+  ],
 } as const satisfies Record<string, readonly [number, CborFields]>;
 
 /** Messages of an operator; each travels as the payload of a COSE_Sign1. */
@@ -170,6 +180,8 @@ const DOWN = {
       smdpSigned2: { key: 10, type: cardObject },
       smdpSignature2: { key: 11, type: cardObject },
       smdpCertificate: { key: 12, type: certificate },
+      /** StoreMetadata (BF25) of the profile that is offered: the device checks its policy rules before it accepts. */
+      profileMetadata: { key: 13, type: cardObject, optional: true },
     },
   ],
   /** What a transfer brings. `hashes` is one SHA-256 cut to 16 octets a block. */

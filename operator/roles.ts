@@ -20,6 +20,8 @@ export type AuthenticateClientAnswer = {
   readonly smdpSignature2: Uint8Array;
   /** CERT.DPpb.ECDSA. */
   readonly smdpCertificate: Uint8Array;
+  /** BF25, as the package will bring it. */
+  readonly profileMetadata: Uint8Array;
 };
 
 export type BoundProfile = {

@@ -4,7 +4,7 @@ import { equalBytes } from '../../base/bytes.ts';
 import { Secret } from '../../base/log.ts';
 import { RulesAuthorisationTable } from '../../codec/rsp/configuration.ts';
 import { EuiccInfo2 } from '../../codec/rsp/euicc-info.ts';
-import type { TypeOf } from '../../codec/tlv-table.ts';
+import { areRulesAuthorised, policyRulesOf } from '../../codec/rsp/policy-rules.ts';
 import type { EcKeyPair } from '../../crypto/ec.ts';
 import type { ProfileMetadata } from '../profiles.ts';
 import { otKeysCell, type OtKeyRecord } from '../records.ts';
@@ -42,44 +42,16 @@ function dropOtKey(state: State, { publicKey }: EcKeyPair): void {
   if (left.length !== held.length) state.write(otKeysCell, left);
 }
 
-type RuleRow = TypeOf<typeof RulesAuthorisationTable>[number];
-type Operator = RuleRow['allowedOperators'][number];
-
-const WILDCARD_NIBBLE = 0x0e;
-
-/** MCC and MNC match where the table says E for any digit (SGP.22 2.9.2.3); group identifiers where it names them. */
-function covers(allowed: Operator, owner: Operator): boolean {
-  const digit = (pattern: number, value: number): boolean => pattern === WILDCARD_NIBBLE || pattern === value;
-  const mccMnc = allowed.mccMnc.every((octet, i) => {
-    const value = owner.mccMnc[i] ?? 0;
-    return digit(octet >> 4, value >> 4) && digit(octet & 0x0f, value & 0x0f);
-  });
-  const gid = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
-    a === undefined || a.length === 0 || equalBytes(a, b ?? new Uint8Array(0));
-  return mccMnc && gid(allowed.gid1, owner.gid1) && gid(allowed.gid2, owner.gid2);
-}
-
 /** Whether the rules that a profile brings are ones its owner may set on this card. */
-function rulesAllowed(es10: Es10, { profileOwner, profilePolicyRules = [] }: ProfileMetadata): boolean {
-  const rules = profilePolicyRules.filter((rule) => rule !== 'pprUpdateControl');
+function rulesAllowed(es10: Es10, metadata: ProfileMetadata): boolean {
+  const rules = policyRulesOf(metadata);
   if (rules.length === 0) return true;
   const { forbiddenProfilePolicyRules = [] } = EuiccInfo2.decode(es10.record.euiccInfo2);
   if (rules.some((rule) => forbiddenProfilePolicyRules.includes(rule))) return false;
-  if (profileOwner === undefined) return false;
   // A profile that may not be disabled would shut out another that is there (2.9.1).
-  if (
-    rules.includes('ppr1') &&
-    es10.profiles.list().some(({ profileClass }) => profileClass === 'operational')
-  ) {
-    return false;
-  }
-  const rat = RulesAuthorisationTable.decode(es10.record.rat);
-  return rules.every((rule) =>
-    rat.some(
-      ({ pprIds, allowedOperators }) =>
-        pprIds.includes(rule) && allowedOperators.some((allowed) => covers(allowed, profileOwner)),
-    ),
-  );
+  const isFirst = es10.profiles.list().every(({ profileClass }) => profileClass !== 'operational');
+  if (rules.includes('ppr1') && !isFirst) return false;
+  return areRulesAuthorised(RulesAuthorisationTable.decode(es10.record.rat), rules, metadata.profileOwner);
 }
 
 /** A loader for the prepared session, whose outcome is staged in the command's transaction. */

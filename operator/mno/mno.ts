@@ -195,7 +195,12 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
     const audit = {
       action: message.is,
       eid,
-      detail: `${held.value.step} -> ${outcome.procedure?.step ?? held.value.step}${wordsOf(message)}`,
+      detail: [
+        `${held.value.step} -> ${outcome.procedure?.step ?? held.value.step}${wordsOf(message)}`,
+        outcome.detail ?? [],
+      ]
+        .flat()
+        .join(', '),
     };
     const commit = commitOf(outcome, held, eid, transaction, audit);
     const receipt = receiptFor(message, outcome.receipt ?? { outcome: 'done' });

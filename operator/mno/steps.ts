@@ -33,6 +33,8 @@ export type StepOutcome = {
   /** The content of a transfer whose manifest is to be sent. */
   readonly transfer?: { readonly content: Uint8Array; readonly blockSize: number };
   readonly receipt?: { readonly outcome: 'done' | 'duplicate' | 'refused'; readonly reason?: string };
+  /** What the audit log says beside the step. */
+  readonly detail?: string;
 };
 
 /** The first step: an activation request, new or taken up again after an interruption (seed 38, 61). */
@@ -320,6 +322,36 @@ export function failure(context: StepContext, message: UpOf<'failure'>, procedur
   );
 }
 
+/**
+ * The eUICC has ended its session, and signed it: the SM-DP hears it where it knows the eUICC already. The device does so for an
+ * order that is over, or because it cannot go on with this one.
+ */
+async function sessionCancelled(
+  context: StepContext,
+  message: UpOf<'sessionCancelled'>,
+  procedure: Procedure,
+): Promise<StepOutcome> {
+  const { cancelSessionResponse, code, detail } = message;
+  const { rspTransaction: transactionId, iccid } = procedure;
+  const reason =
+    iccid === undefined
+      ? 'before a profile was offered'
+      : (await context.smdp.cancelSession({ transactionId, cancelSessionResponse })).reason;
+  const word = { detail: `session cancelled: ${reason}` };
+  if (ENDED.has(procedure.step)) return { procedure, ...word };
+  const why = [code ?? word.detail, detail ?? []].flat().join(': ');
+  return { ...word, procedure: ended(context, procedure, 'failed', why) };
+}
+
+function ended(
+  { clock }: StepContext,
+  procedure: Procedure,
+  step: 'refused' | 'failed',
+  reason: string,
+): Procedure {
+  return { ...procedure, step, reason, endedAt: clock.wall() };
+}
+
 function complete(context: StepContext, procedure: Procedure): StepOutcome {
   const done = { ...procedure, step: 'completed', endedAt: context.clock.wall() } as const;
   if (procedure.iccid === undefined) return { procedure: done };
@@ -334,7 +366,7 @@ export function refuse(
   checks?: Extract<DownBody, { is: 'refused' }>['checks'],
 ): StepOutcome {
   return {
-    procedure: { ...procedure, step: 'refused', reason, endedAt: context.clock.wall() },
+    procedure: ended(context, procedure, 'refused', reason),
     send: [{ is: 'refused', reason: reason.slice(0, 256), ...(checks === undefined ? {} : { checks }) }],
   };
 }
@@ -342,7 +374,7 @@ export function refuse(
 /** Ends a procedure that went wrong on the way. */
 export function fail(context: StepContext, procedure: Procedure, reason: string): StepOutcome {
   return {
-    procedure: { ...procedure, step: 'failed', reason, endedAt: context.clock.wall() },
+    procedure: ended(context, procedure, 'failed', reason),
     send: [{ is: 'refused', reason: reason.slice(0, 256) }],
   };
 }
@@ -382,6 +414,8 @@ export function stepFor(
       return scriptReport(context, message, procedure);
     case 'failure':
       return failure(context, message, procedure);
+    case 'sessionCancelled':
+      return sessionCancelled(context, message, procedure);
     default:
       return undefined;
   }

@@ -161,13 +161,16 @@ async function authenticateClient(
   requireAccepted(verdict);
   return store.transaction(async (tx) => {
     const session = await sessionOf(tx, owner, transactionId);
+    const found = await findSubscription(tx, owner, { iccid });
     const repeated = repeatedAuthentication(context, session, request);
-    if (repeated !== undefined) return repeated;
+    if (repeated !== undefined && found !== undefined) {
+      return { ...repeated, profileMetadata: metadataOf(context, found) };
+    }
     const at = clock.wall();
     const { serverSigned1 } = session;
     const { ciCertificate } = pki;
     const evidence = checkAuthenticateResponse(ec, { response, eid, serverSigned1, ciCertificate, at });
-    deliverable(await findSubscription(tx, owner, { iccid }), eid, iccid);
+    const subscription = deliverable(found, eid, iccid);
     const { certificate, key } = pki.dpPb;
     const staticKey = staticKeyFor(context, request, evidence.eumCertificate);
     const bppEuiccOtpk = staticKey ?? (await packageBefore(tx, session, { eid, iccid }))?.euiccOtpk;
@@ -199,6 +202,7 @@ async function authenticateClient(
       smdpSigned2,
       smdpSignature2: encodeTlv(TAG_SIGNATURE, smdpSignature2),
       smdpCertificate: certificate,
+      profileMetadata: metadataOf(context, subscription),
     };
   });
 }
@@ -244,7 +248,7 @@ function repeatedAuthentication(
   { pki }: Context,
   session: SessionRow,
   { authenticateServerResponse, eid, iccid }: Request<'authenticateClient'>,
-): AuthenticateClientAnswer | undefined {
+): Omit<AuthenticateClientAnswer, 'profileMetadata'> | undefined {
   if (session.state === 'initiated') return undefined;
   if (session.state === 'cancelled') throw refused('the session was cancelled');
   const { smdpSigned2, smdpSignature2 } = session;
@@ -383,14 +387,23 @@ function rebind(
   return rebindProfile({ ec, dpPbKey: pki.dpPb.key, ...target }, boundProfilePackage);
 }
 
+function metadataOf(
+  { address, subscriptions: { mccMnc, profileName } }: Context,
+  { iccid, spn }: Subscription,
+): Uint8Array {
+  return profileMetadata({ iccid, spn, profileName, mccMnc, address });
+}
+
 /** The only place where an unprotected profile package exists. */
 function build(
-  { ec, random, pki, address, subscriptions: defaults, ports }: Context,
-  { iccid, imsi, spn }: Subscription,
+  context: Context,
+  subscription: Subscription,
   secrets: Awaited<ReturnType<typeof subscriptionSecrets>>,
   target: { readonly eid: Eid; readonly transactionId: Uint8Array; readonly euiccOtpk: Uint8Array },
 ): { readonly boundProfilePackage: Uint8Array; readonly profileBytes: number } {
-  const { mccMnc, profileName, profileBytes } = defaults;
+  const { ec, random, pki, subscriptions, ports } = context;
+  const { mccMnc, profileName, profileBytes } = subscriptions;
+  const { iccid, imsi, spn } = subscription;
   const { witness } = ports;
   const upp = buildProfilePackage({
     ...secrets,
@@ -409,7 +422,7 @@ function build(
       dpPbKey: pki.dpPb.key,
       registeredId: pki.registeredId,
       ...target,
-      metadata: profileMetadata({ iccid, spn, profileName, mccMnc, address }),
+      metadata: metadataOf(context, subscription),
       upp,
       witness,
     });
