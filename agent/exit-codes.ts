@@ -58,6 +58,12 @@ export const EXIT_CODES = [
     codes: ['JOURNAL_CORRUPT'],
   },
   {
+    exit: 14,
+    text: 'a file of the command line cannot be read or written',
+    advice: 'check its name, the folder and the rights',
+    codes: ['FILE_FAILED'],
+  },
+  {
     exit: 20,
     text: 'the serial port does not exist',
     advice: 'correct modem.port, or check cable and power',
@@ -98,6 +104,42 @@ export const EXIT_CODES = [
     text: 'the certificate of the broker is not trusted',
     advice: 'see that broker.caFile holds the CA that issued it and that broker.url has the name in it',
     codes: ['TLS_UNTRUSTED'],
+  },
+  {
+    exit: 40,
+    text: 'the file is no whole offline bundle',
+    advice: 'copy the file again; it is cut off, changed or something else',
+    codes: ['BUNDLE_INVALID'],
+  },
+  {
+    exit: 41,
+    text: 'the offline bundle is not signed by an operator of the configuration',
+    advice: 'ask for a bundle of an operator that is under operators, or correct its certificateFile',
+    codes: ['COMMAND_REFUSED'],
+  },
+  {
+    exit: 42,
+    text: 'the offline bundle is for another eUICC',
+    advice: 'take the bundle of this EID (euicc-agent eid, euicc-agent bundle show)',
+    codes: ['BUNDLE_EID'],
+  },
+  {
+    exit: 43,
+    text: 'the offline bundle has expired',
+    advice: "ask the operator for a new one, and check this machine's clock",
+    codes: ['BUNDLE_EXPIRED'],
+  },
+  {
+    exit: 44,
+    text: 'the offline bundle was used already, or the card was managed since it was made',
+    advice: 'look at euicc-agent profiles; ask the operator for a new bundle where the profile is missing',
+    codes: ['BUNDLE_STALE'],
+  },
+  {
+    exit: 45,
+    text: 'the card did not install the profile of the offline bundle',
+    advice: 'load it again; where it ends the same way, send the answer file to the operator',
+    codes: ['BUNDLE_FAILED'],
   },
 ] as const satisfies readonly ExitRow[];
 

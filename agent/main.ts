@@ -8,6 +8,7 @@ import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { type AgentConfig, loadAgentConfig } from '../config/agent.ts';
+import { loadBundleFile, showBundle, shownText } from './bundle-commands.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, exitRowOf } from './exit-codes.ts';
 import {
   apduText,
@@ -138,6 +139,10 @@ function baud(text: string): number {
   return rate;
 }
 
+function showProgress(done: number, total: number): void {
+  process.stderr.write(`\rcommand ${done} of ${total}${done === total ? '\n' : ''}`);
+}
+
 function version(): string {
   const text = readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8');
   return String((JSON.parse(text) as { readonly version?: unknown }).version);
@@ -212,6 +217,33 @@ function buildProgram(): Command {
       const found = await look(options, probe);
       print(options.json === true ? JSON.stringify(found) : probeText(found));
       if (!reachesIsdR(found)) throw new AgentError('CARD_ACCESS', { why: 'no way leads to an ISD-R' });
+    });
+  const bundle = program.command('bundle').description('a profile as a file, for a device without a network');
+  command(
+    'show',
+    'what an offline bundle holds; with a configuration, whether its operators signed it',
+    bundle,
+  )
+    .argument('<file>', 'the bundle')
+    .option(...json)
+    .action(async (file: string, options: ConfigOptions & Output) => {
+      const given = options.config !== undefined || options.set !== undefined;
+      const shown = await showBundle(file, given ? configOf(options) : undefined);
+      print(options.json === true ? JSON.stringify(shown) : shownText(shown));
+    });
+  command('load', 'load an offline bundle into the eUICC; needs no network', bundle)
+    .argument('<file>', 'the bundle')
+    .option('--answer <file>', 'write what the card said, for the operator')
+    .option(...json)
+    .action(async (file: string, options: ConfigOptions & Output & { readonly answer?: string }) => {
+      const config = configOf(options);
+      const { iccid, outcome, notifications } = await loadBundleFile(config, file, {
+        ...(options.answer === undefined ? {} : { answerFile: options.answer }),
+        ...(options.json === true || !process.stderr.isTTY ? {} : { onProgress: showProgress }),
+      });
+      const done = outcome === 'present' ? 'is on the card already' : 'is installed';
+      const text = `profile ${iccid} ${done}; ${notifications.length} signed notifications wait for the operator`;
+      print(options.json === true ? JSON.stringify({ iccid, outcome }) : text);
     });
   looking('apdu', 'send command APDUs to the card')
     .argument('<hex...>', 'command APDUs in hex')

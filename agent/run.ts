@@ -1,5 +1,4 @@
 // `euicc-agent run`: puts the parts together, holds the state folder, and ends cleanly.
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLock } from '../base/lock.ts';
@@ -12,12 +11,11 @@ import type { ByteLink } from '../modem/byte-link.ts';
 import { type LineTrace, openLineTrace } from '../modem/line-trace.ts';
 import type { Modem, ModemKey, ModemMemory } from '../modem/modem.ts';
 import type { BrokerTls } from '../transport/broker-socket.ts';
-import { createMessageOpener, operatorKey, type OperatorKey } from '../transport/envelope.ts';
+import { createMessageOpener } from '../transport/envelope.ts';
 import { openMqttLink } from '../transport/mqtt-link.ts';
 import { getEid, withIsdR } from './card-operations.ts';
 import { askedPatiently } from './asked-patiently.ts';
 import { acquireCardLock, isPhysicalPort } from './card-lock.ts';
-import { certificateDer } from './certificate-file.ts';
 import { type Device, isRegistered } from './device.ts';
 import { createDownloads } from './downloads.ts';
 import { createFigures } from './figures.ts';
@@ -25,6 +23,7 @@ import { firstConnection } from './first-connection.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { openModemDevice } from './modem-device.ts';
 import { openModemAt } from './modem-port.ts';
+import { loadOperators, readConfigured } from './operator-keys.ts';
 import { runAgent } from './runtime.ts';
 import { decodeDurable, encodeDurable } from './state-codec.ts';
 import {
@@ -251,14 +250,6 @@ async function openStateJournal(folder: string): Promise<Journal> {
   }
 }
 
-async function loadOperators(config: AgentConfig): Promise<OperatorKey[]> {
-  const keys: OperatorKey[] = [];
-  for (const { name, certificateFile } of config.operators) {
-    keys.push(operatorKey(name, certificateDer(certificateFile, await readConfigured(certificateFile))));
-  }
-  return keys;
-}
-
 async function loadTls(config: AgentConfig): Promise<BrokerTls> {
   const { caFile, certFile, keyFile } = config.broker;
   const text = async (path: string): Promise<string> => new TextDecoder().decode(await readConfigured(path));
@@ -267,13 +258,4 @@ async function loadTls(config: AgentConfig): Promise<BrokerTls> {
     ...(certFile === undefined ? {} : { certificate: await text(certFile) }),
     ...(keyFile === undefined ? {} : { privateKey: new Secret(await text(keyFile)) }),
   };
-}
-
-async function readConfigured(path: string): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(path));
-  } catch (thrown) {
-    const error = errorOf(thrown);
-    throw new AgentError('CONFIG_INVALID', { faults: `\n  ${path}: ${error.message}` }, { cause: thrown });
-  }
 }

@@ -1,6 +1,7 @@
 // What the state folder holds beside the journal: which device and card it belongs to, and what was learned of the modem.
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { toHex } from '../base/bytes.ts';
 import { errorOf, AgentError, isAgentError } from '../base/errors.ts';
 import { type Eid, type Imei, parseEid, parseImei } from '../codec/ids.ts';
 import type { CardMemory } from '../modem/card-lessons.ts';
@@ -90,6 +91,35 @@ export function writeModemRecords(folder: string, modems: ModemRecords): Promise
   return writeWhole(join(folder, 'modem.json'), `${JSON.stringify({ modems })}\n`);
 }
 
+const MAX_BUNDLES = 64;
+
+/** How often the load of an offline bundle was begun; 0 where nothing is known of it. */
+export async function readBundleAttempts(folder: string, transactionId: Uint8Array): Promise<number> {
+  const count = recordOf((await readJson(join(folder, 'bundles.json')))?.['begun'])?.[toHex(transactionId)];
+  return typeof count === 'number' && Number.isInteger(count) && count > 0 ? count : 0;
+}
+
+export async function writeBundleAttempts(
+  folder: string,
+  transactionId: Uint8Array,
+  count: number,
+): Promise<void> {
+  const held = recordOf((await readJson(join(folder, 'bundles.json')))?.['begun']) ?? {};
+  const id = toHex(transactionId);
+  const others = Object.entries(held).filter(([name]) => name !== id);
+  const begun = Object.fromEntries([...others, [id, count]].slice(-MAX_BUNDLES));
+  await writeWhole(join(folder, 'bundles.json'), `${JSON.stringify({ begun })}\n`);
+}
+
+/** What the card said to the bundle, for the operator. */
+export function writeBundleAnswer(
+  folder: string,
+  transactionId: Uint8Array,
+  answer: Uint8Array,
+): Promise<void> {
+  return writeWhole(join(folder, `bundle-${toHex(transactionId)}.answer`), answer);
+}
+
 function isWay(value: unknown): value is 'cgla' | 'csim' {
   return value === 'cgla' || value === 'csim';
 }
@@ -111,11 +141,11 @@ async function readJson(path: string): Promise<Readonly<Record<string, unknown>>
 }
 
 /** The file is the old one or the new one, whatever the power does. */
-async function writeWhole(path: string, text: string): Promise<void> {
+async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
   try {
     const file = await open(`${path}.new`, 'w', 0o600);
     try {
-      await file.writeFile(text);
+      await file.writeFile(content);
       await file.sync();
     } finally {
       await file.close();

@@ -81,6 +81,14 @@ export const ERRORS = {
     text: 'the eUICC does not allow the policy rules of the profile that is offered',
   },
   CARD_UNEXPECTED: { retry: 'never', text: 'the card in the device is not the one the order was for' },
+  BUNDLE_INVALID: { retry: 'never', text: 'the file is no whole offline bundle' },
+  BUNDLE_EID: { retry: 'never', text: 'the offline bundle is for another eUICC' },
+  BUNDLE_EXPIRED: { retry: 'never', text: 'the offline bundle has expired' },
+  BUNDLE_STALE: {
+    retry: 'never',
+    text: 'the card does not take the offline bundle any more: it was used, or the card was managed since',
+  },
+  BUNDLE_FAILED: { retry: 'never', text: 'the card did not install the profile of the offline bundle' },
   // card
   STORE_CORRUPT: { retry: 'never', text: 'the state file is damaged or was made with another key' },
   CARD_UNMADE: { retry: 'never', text: 'no card can be made from what is given' },

@@ -10,6 +10,7 @@ import { describeContent } from '../codec/describe-content.ts';
 import * as ids from '../codec/ids.ts';
 import { encodeTraceHeader, latin1, parseModemTrace } from '../codec/modem-trace.ts';
 import { BoundProfilePackage, bppSegments, createBppReader } from '../codec/rsp/bpp.ts';
+import { BUNDLE_VERSION, bundleAnswer, offlineBundle } from '../codec/offline-bundle.ts';
 import { RSP_OBJECTS } from '../codec/rsp/objects.ts';
 import {
   decodeProfileElement,
@@ -297,8 +298,21 @@ const downSample = (dice: Dice): Uint8Array =>
 
 const request = { transferId: new Uint8Array(16), ranges: [[0, 4]] };
 
+const bundleHead = (dice: Dice) =>
+  ({ version: BUNDLE_VERSION, eid: EID, mno: 'mno-a', transactionId: dice.bytes(16), iccid: ICCID }) as const;
+const bundleSample = (dice: Dice): Uint8Array => {
+  const scripts = [dice.bytes(20), dice.bytes(20)];
+  return offlineBundle.encode({ ...bundleHead(dice), issued: 1, expires: 2, sequenceCounter: 3, scripts });
+};
+const answerSample = (dice: Dice): Uint8Array => {
+  const notifications = [dice.bytes(30)];
+  return bundleAnswer.encode({ ...bundleHead(dice), outcome: 'failed', reason: 'no', notifications });
+};
+
 const wireDecoders = [
   decoder('decodeCbor', (dice) => encodeCbor(anyCbor(dice, 0)), decodeCbor, encodeCbor),
+  decoder('offlineBundle', bundleSample, offlineBundle.decode, offlineBundle.encode),
+  decoder('bundleAnswer', answerSample, bundleAnswer.decode, bundleAnswer.encode),
   decoder('upMessages', upSample, upMessages.decode, upMessages.encode),
   decoder('downMessages', downSample, downMessages.decode, downMessages.encode),
   decoder(

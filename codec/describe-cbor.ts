@@ -3,6 +3,7 @@ import { toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { decodeCbor } from './cbor.ts';
 import { countFaults, type DescribedNode, fault, hexNode, leaf } from './describe-node.ts';
+import { BUNDLE_FILES } from './offline-bundle.ts';
 import { downMessages, upMessages, WIRE_TABLES, WIRE_VERSION } from './wire.ts';
 
 const MAX_DEPTH = 24;
@@ -247,6 +248,10 @@ type WireRow = readonly [type: number, fields: Readonly<Record<string, { readonl
 
 /** Names of the keys where the octets are a message of the wire, and why it is a wrong one. */
 function placeOf(bytes: Uint8Array): Place {
+  for (const { name, item, fields } of BUNDLE_FILES) {
+    if (attempt(() => item.decode(bytes)) === undefined) continue;
+    return { name, keys: Object.fromEntries(Object.entries(fields).map(([field, { key }]) => [key, field])) };
+  }
   const { type, version } = WIRE_TABLES.header;
   const message = attempt(() => decodeCbor(bytes));
   if (!(message instanceof Map) || message.get(version.key) !== WIRE_VERSION) return { name: '' };

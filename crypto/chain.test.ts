@@ -177,8 +177,24 @@ describe('verdict on an eUICC', () => {
     assert.deepEqual(failedChecks(policy.evidence, trustIn(ci)), ['certificate policies']);
   });
 
+  test('an eUICC that cannot be asked is judged by all but its signature over our challenge', () => {
+    const offline = { ...good.evidence, proof: 'offline' } as const;
+    const names = (evidence: typeof offline | typeof good.evidence): string[] =>
+      verifyEuicc(ec, evidence, trustIn(ci)).checks.map(({ name }) => name);
+    const asked = new Set(['fresh challenge', 'proof of possession']);
+    assert.deepEqual(
+      names(offline),
+      names(good.evidence).filter((name) => !asked.has(name)),
+    );
+    assert.deepEqual(failedChecks(offline, { ...trustIn(ci), trustedCis: [] }), [
+      'issuer trusted',
+      'EUM certificate signature',
+    ]);
+  });
+
   test('names a stale challenge, a foreign signature, a locked EIS and a denied firmware', () => {
     const { proof } = good.evidence;
+    assert.ok(proof !== 'offline');
     const stale = { ...good.evidence, proof: { ...proof, challengeMatches: false } };
     assert.deepEqual(failedChecks(stale, trustIn(ci)), ['fresh challenge']);
     const foreign = { ...good.evidence, proof: { ...proof, signed: utf8Bytes('something else') } };

@@ -13,13 +13,18 @@ export type EuiccEvidence = {
   readonly eumCertificate: Uint8Array;
   /** What the device claims to be. */
   readonly eid: string;
-  /** Signed by the eUICC over a challenge of ours; `challengeMatches` says that it is the one we sent. */
-  readonly proof: {
-    readonly signed: Uint8Array;
-    /** r and s, 64 octets. */
-    readonly signature: Uint8Array;
-    readonly challengeMatches: boolean;
-  };
+  /**
+   * Signed by the eUICC over a challenge of ours; `challengeMatches` says that it is the one we sent. `offline` says that the eUICC cannot
+   * be asked: what follows must be of use to the holder of its certified static key alone.
+   */
+  readonly proof:
+    | {
+        readonly signed: Uint8Array;
+        /** r and s, 64 octets. */
+        readonly signature: Uint8Array;
+        readonly challengeMatches: boolean;
+      }
+    | 'offline';
 };
 
 export type EuiccTrust = {
@@ -80,12 +85,14 @@ export function verifyEuicc(ec: Ec, evidence: EuiccEvidence, trust: EuiccTrust):
   );
   check('EID check digits', isEid(evidence.eid), evidence.eid);
   const { proof } = evidence;
-  check('fresh challenge', proof.challengeMatches, 'the signed challenge is not the one that was sent');
-  check(
-    'proof of possession',
-    ec.verify(euicc.curve, euicc.publicKey, proof.signed, proof.signature),
-    'signature is wrong',
-  );
+  if (proof !== 'offline') {
+    check('fresh challenge', proof.challengeMatches, 'the signed challenge is not the one that was sent');
+    check(
+      'proof of possession',
+      ec.verify(euicc.curve, euicc.publicKey, proof.signed, proof.signature),
+      'signature is wrong',
+    );
+  }
   check('EIS status', trust.eisStatus === 'ok', trust.eisStatus);
   const denied = trust.firmware !== undefined && trust.deniedFirmware.includes(trust.firmware);
   check('firmware', !denied, `${trust.firmware ?? ''} is on the deny-list`);

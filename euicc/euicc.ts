@@ -15,7 +15,7 @@ import { createProfileDomains } from './domain/profile-domains.ts';
 import { scp03Size } from './domain/scp03-mode.ts';
 import { createEcasd } from './ecasd.ts';
 import { storedCrls } from './es10/configuration.ts';
-import { findOtKey, keepOtKey } from './es10/download.ts';
+import { findOtKey, isUsedTransaction, keepOtKey } from './es10/download.ts';
 import { currentEuiccInfo2 } from './es10/euicc-info.ts';
 import type { Es10 } from './es10/functions.ts';
 import { createFileSystem } from './file-system.ts';
@@ -106,9 +106,10 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     host: {
       euiccInfo2: () => currentEuiccInfo2(es10),
       crls: () => storedCrls(state),
-      findOtKey: (smdpOid, publicKey) =>
-        findStaticKey(state, publicKey) ?? findOtKey(state, smdpOid, publicKey),
+      findOtKey: (smdpOid, publicKey) => findOtKey(state, smdpOid, publicKey),
       keepOtKey: (smdpOid, pair) => keepOtKey(state, smdpOid, pair),
+      findStaticKey: (_smdpOid, publicKey) => findStaticKey(state, publicKey),
+      isUsed: (transactionId) => isUsedTransaction(state, transactionId),
     },
   });
   const es10: Es10 = {

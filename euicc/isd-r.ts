@@ -90,7 +90,7 @@ export function createIsdR(es10: Es10): IsdR {
     }
     if (known === undefined) return status(SW.referencedDataNotFound);
     try {
-      const response = known.run(es10, request);
+      const response = known.run(es10, request, { managed: secure });
       if (tag === TAG_CANCEL_SESSION && es10.session.prepared === undefined) loader = undefined;
       es10.log.write('debug', 'euicc.es10', 'function', { tag: tagText(tag), octets: response.length });
       return ok(response);

@@ -169,6 +169,13 @@ export type OtKeyRecord = CborOf<typeof otKey>;
 /** One-time keys of downloads that did not end, the oldest first. */
 export const otKeysCell = cell<readonly OtKeyRecord[]>('otkeys', cborList(otKey, 16), []);
 
+/** Transactions that installed a profile without a server, the oldest first. */
+export const usedTransactionsCell = cell<readonly Uint8Array[]>(
+  'transactions',
+  cborList(cborBytes({ min: 1, max: 16 }), 16),
+  [],
+);
+
 const securityModule = cborMap({
   curve: { key: 1, type: cborWord('P-256', 'brainpoolP256r1') },
   privateKey: { key: 2, type: cborBytes({ length: 32 }) },

@@ -1,17 +1,37 @@
 // PK.ECASD.ECKA on the card: handed out with its certificate, and taken for a download that names it.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { readOnly } from '../codec/ber-tlv.ts';
+import { type CommandApdu, withChannel } from '../codec/apdu.ts';
 import { AID_ECASD, encodeAid } from '../codec/ids.ts';
+import { NotificationMetadata } from '../codec/rsp/notifications.ts';
+import {
+  PrepareDownloadRequest,
+  PrepareDownloadResponse,
+  SmdpSigned2,
+} from '../codec/rsp/prepare-download.ts';
+import { createScp03Host } from '../crypto/scp03-host.ts';
 import { verifyEcasdCertificate } from '../crypto/chain.ts';
 import { issueCertificate, KEY_USAGE } from '../crypto/x509.ts';
 import type { PersonalisedModule } from './security-modules.ts';
-import { createTestPki, TEST_EID, type TestPki } from './testing/pki.ts';
+import { createTestPki, type Held, TEST_EID, type TestPki } from './testing/pki.ts';
+import { bindProfile, euiccOtpkOf, SERVER_ADDRESS } from './testing/sm-dp.ts';
 import { resultOf } from './testing/results.ts';
-import { exchange, openIsdR, selectAid } from './testing/terminal.ts';
-import { createWorld, ec, ICCID_A, ICCID_B, install, prepare, type World } from './testing/world.ts';
+import { exchange, type IsdRChannel, isdRChannel, openIsdR, selectAid } from './testing/terminal.ts';
+import {
+  createWorld,
+  ec,
+  ICCID_A,
+  ICCID_B,
+  install,
+  ISD_R_KEYS,
+  prepare,
+  sampleMetadata,
+  samplePackage,
+  type World,
+} from './testing/world.ts';
 
 const AT = Date.UTC(2026, 5, 1);
 const EUM = { country: 'XX', organization: 'Test EUM', commonName: 'EUM' };
@@ -149,4 +169,91 @@ test('a certificate of another EUM, EID, usage or time is told by its own check'
   ]) {
     assert.deepEqual(failed(staticKey(pki, { keyUsage })), ['ECASD key usage']);
   }
+});
+
+describe('without a server, under the management keys', () => {
+  const TRANSACTION = new Uint8Array(16).fill(0x77);
+
+  async function secured({ card }: World): Promise<IsdRChannel> {
+    const plain = await openIsdR(card);
+    const host = createScp03Host({
+      keys: ISD_R_KEYS,
+      keyVersion: ISD_R_KEYS.kvn,
+      level: 0x03,
+      hostChallenge: new Uint8Array(8).fill(7),
+    });
+    const send = (command: CommandApdu) =>
+      exchange(card, { ...command, cla: withChannel(command.cla, plain.channel) });
+    host.accept((await send(host.initializeUpdate)).data);
+    assert.equal((await send(host.externalAuthenticate())).sw, 0x9000);
+    return isdRChannel(card, plain.channel, host);
+  }
+
+  /** PrepareDownload whose signature covers smdpSigned2 alone. */
+  function preparation(
+    pki: TestPki,
+    bppEuiccOtpk: Uint8Array,
+    change: { readonly pb?: Held; readonly spoilt?: true } = {},
+  ): { readonly request: Uint8Array; readonly pb: Held } {
+    const pb = change.pb ?? pki.dpPb();
+    const transactionId = TRANSACTION;
+    const smdpSigned2 = SmdpSigned2.encode({ transactionId, ccRequiredFlag: false, bppEuiccOtpk });
+    const { curve, privateKey } = pb.pair;
+    const smdpSignature2 = ec.sign(curve, privateKey, smdpSigned2);
+    if (change.spoilt) smdpSignature2[0] = (smdpSignature2[0] ?? 0) ^ 1;
+    const smdpCertificate = pb.certificate;
+    return { request: PrepareDownloadRequest.encode({ smdpSigned2, smdpSignature2, smdpCertificate }), pb };
+  }
+
+  const errorOf = (response: Uint8Array): string => {
+    const answer = PrepareDownloadResponse.decode(response);
+    return answer.is === 'downloadResponseError' ? answer.value.downloadErrorCode : answer.is;
+  };
+
+  async function managed() {
+    const pki = createTestPki(ec);
+    const made = staticKey(pki);
+    return { pki, made, world: await createWorld({ pki, securityModules: [made], managed: true }) };
+  }
+
+  test('a package for the static key installs once; its result goes where the metadata says', async () => {
+    const { pki, made, world } = await managed();
+    const { request, pb } = preparation(pki, made.key.publicKey);
+    const boundProfilePackage = bindProfile(pki, {
+      eid: TEST_EID,
+      transactionId: TRANSACTION,
+      euiccOtpk: made.key.publicKey,
+      pb,
+      metadata: sampleMetadata(ICCID_A),
+      upp: samplePackage(ICCID_A),
+    });
+    const isdR = await secured(world);
+    assert.equal(toHex(euiccOtpkOf(await isdR.es10(request))), toHex(made.key.publicKey));
+    const { finalResult, notificationMetadata } = resultOf(world, await isdR.load(boundProfilePackage));
+    assert.equal(finalResult.is, 'successResult');
+    assert.equal(NotificationMetadata.decode(notificationMetadata).notificationAddress, SERVER_ADDRESS);
+    assert.equal(errorOf(await isdR.es10(request)), 'invalidTransactionId');
+    await world.reopen();
+    assert.equal(errorOf(await (await secured(world)).es10(request)), 'invalidTransactionId');
+  });
+
+  test('in the clear the card wants a session with a server first', async () => {
+    const { pki, made, world } = await managed();
+    const isdR = await openIsdR(world.card);
+    assert.equal(errorOf(await isdR.es10(preparation(pki, made.key.publicKey).request)), 'noSessionContext');
+  });
+
+  test('another key, a wrong signature and an SM-DP below no CI are refused by their names', async () => {
+    const { pki, made, world } = await managed();
+    const isdR = await secured(world);
+    const { publicKey } = made.key;
+    const wrong = [
+      ['noSessionContext', preparation(pki, staticKey(pki).key.publicKey)],
+      ['invalidSignature', preparation(pki, publicKey, { spoilt: true })],
+      ['invalidCertificate', preparation(pki, publicKey, { pb: createTestPki(ec).dpPb() })],
+      ['invalidCertificate', preparation(pki, publicKey, { pb: pki.dpAuth() })],
+    ] as const;
+    for (const [error, { request }] of wrong) assert.equal(errorOf(await isdR.es10(request)), error);
+    assert.equal(errorOf(await isdR.es10(preparation(pki, publicKey).request)), 'downloadResponseOk');
+  });
 });

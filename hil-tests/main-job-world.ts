@@ -181,7 +181,8 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
   };
 }
 
-function registerCard({ smsr, euicc }: BackEnd, { iccid }: Bootstrap): Promise<void> {
+/** The card as its manufacturer states it to the SM-SR. */
+export function registerCard({ smsr, euicc }: BackEnd, { iccid }: Bootstrap): Promise<void> {
   const { eid, euiccCertificate, eumCertificate, isdRKeys, securityModules } = euicc;
   return smsr.registerEis({
     eid,
@@ -194,13 +195,14 @@ function registerCard({ smsr, euicc }: BackEnd, { iccid }: Bootstrap): Promise<v
   });
 }
 
-type Tools = {
+export type Tools = {
   readonly ec: ReturnType<typeof createNodeEc>;
   readonly random: ReturnType<typeof createSeededRandom>;
   readonly log: Log;
 };
 
-async function makeCard(
+/** The card of the back-end's eUICC, with the bootstrap profile enabled. */
+export async function makeCard(
   { euicc }: BackEnd,
   { upp, iccid, name }: Bootstrap,
   { ec, random, log }: Tools,

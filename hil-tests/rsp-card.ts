@@ -64,6 +64,8 @@ export function createRspCard(options: {
       findOtKey: (smdpOid, publicKey) =>
         otKeys.find((kept) => kept.smdpOid === smdpOid && equalBytes(kept.pair.publicKey, publicKey))?.pair,
       keepOtKey: (smdpOid, pair) => void otKeys.push({ smdpOid, pair }),
+      findStaticKey: () => undefined,
+      isUsed: () => false,
     },
   });
   const installed: InstalledProfile[] = [];

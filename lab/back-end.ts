@@ -16,6 +16,7 @@ import { createHlr, type Hlr } from '../operator/mno/hlr.ts';
 import { type Mno, openMno } from '../operator/mno/mno.ts';
 import { createMnoStore } from '../operator/mno/mno-records.ts';
 import type { MnoStore } from '../operator/mno/mno-store.ts';
+import type { OfflineOptions } from '../operator/mno/offline.ts';
 import { signRightsGrant } from '../operator/rights-grant.ts';
 import type { PartnerMno } from '../operator/roles.ts';
 import { type CountingSmDp, createSmDp } from '../operator/smdp/smdp.ts';
@@ -24,6 +25,7 @@ import { createSmSr, type SmSrService } from '../operator/smsr/smsr.ts';
 import { openStore, type Store } from '../operator/store/store.ts';
 import { createMessageSealer } from '../transport/envelope.ts';
 import type { MessageLink } from '../transport/message-link.ts';
+import { sealBundle } from '../transport/offline-bundle.ts';
 import type { Needle } from './secret-search.ts';
 
 /** What distinguishes the two MNOs. */
@@ -47,6 +49,8 @@ export type LabMno = {
   readonly smdp: CountingSmDp;
   readonly hlr: Hlr;
   readonly mno: Mno;
+  /** For bundles: makes them, and reads in what the card said (`operator/mno/offline.ts`). */
+  readonly offline: OfflineOptions;
 };
 
 export type BackEnd = {
@@ -157,7 +161,16 @@ export async function openBackEnd(options: {
     });
     partners.set(name, mno.partner);
     const hlr = createHlr({ store: subscriberStore(store, name, keys), random });
-    mnos.push({ ...each, certificate: identity.certificate, store: mnoStore, smdp, hlr, mno });
+    const offline: OfflineOptions = {
+      name,
+      store: mnoStore,
+      smdp,
+      smsr: smsr.as(name),
+      seal: (bundle) => sealBundle(ec, signer, bundle),
+      clock,
+      random,
+    };
+    mnos.push({ ...each, certificate: identity.certificate, store: mnoStore, smdp, hlr, mno, offline });
   }
   for (const [name, key] of Object.entries(euicc.isdRKeys)) {
     if (typeof key !== 'number') value(`ISD-R ${name}`, key.reveal());

@@ -1,45 +1,23 @@
 // The main job: manufacture, provision with MNO A, change to MNO B, and a report from the card and the operators' own stores.
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, sleep } from '../base/clock.ts';
+import { sleep } from '../base/clock.ts';
 import { AgentError } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
-import type { Random } from '../base/random.ts';
-import { listProfiles, type ProfileEntry, withIsdR } from '../agent/card-operations.ts';
-import { createNodeEc } from '../crypto/ec-node.ts';
-import { createHlr } from '../operator/mno/hlr.ts';
 import { ENDED, type Procedure } from '../operator/mno/procedure.ts';
 import { type AgentLine, type AgentProcess, startAgent } from './agent-process.ts';
-import { openMqttLink } from '../transport/mqtt-link.ts';
-import { type BackEnd, type LabMno, openBackEnd } from './back-end.ts';
-import { createBootstrap } from './bootstrap.ts';
-import { openBroker } from './broker.ts';
-import { openGate } from './gate.ts';
+import type { LabMno } from './back-end.ts';
 import { rotateKeys } from './key-rotation.ts';
 import type { LabOptions } from './options.ts';
-import type { Progress } from './progress.ts';
-import { createRadioWorld } from './radio-world.ts';
-import { createRecorder, type Recorder } from './recorder.ts';
 import type { KeyRotationReport, ProcedureReport, Report } from './report.ts';
-import { findSecrets, type Needle } from './secret-search.ts';
-import { openTerminal, type Terminal } from './terminal.ts';
+import { findSecrets } from './secret-search.ts';
+import { type LabStage, readCard, type StageOptions, withStage, writeAgentConfig } from './stage.ts';
 import { judge } from './verdict-of-run.ts';
 
-const BOOTSTRAP_PLMN = '99970';
 const PROCEDURE_DEADLINE_MS = 600_000;
 const NOTIFICATION_DEADLINE_MS = 60_000;
-const SWITCH_DEADLINE_MS = 120_000;
 const POLL_MS = 50;
 
-export type MainJobOptions = Pick<LabOptions, 'baud' | 'profileBytes' | 'reject'> &
-  Partial<Pick<LabOptions, 'secondLayer' | 'euiccKey' | 'rotateKeys'>> & {
-    /** A folder of its own, made when missing. */
-    readonly folder: string;
-    readonly clock: Clock;
-    readonly random: Random;
-    readonly log: Log;
-    readonly progress: Progress;
-    readonly signal: AbortSignal;
+export type MainJobOptions = StageOptions &
+  Partial<Pick<LabOptions, 'rotateKeys'>> & {
     /** Where the agent is to be killed and started again, for tests of its restart. */
     readonly killAgentAt?: (line: AgentLine) => boolean;
   };
@@ -54,77 +32,11 @@ type Figures = {
 };
 
 /** Runs everything once. Whatever happens, every part is closed again. */
-export async function runMainJob(options: MainJobOptions): Promise<Report> {
-  const { folder, clock, random, log, progress, signal } = options;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const needles: Needle[] = [];
-  const recorder = createRecorder();
-  const ec = createNodeEc();
-  const opened: (() => Promise<void>)[] = [];
-  try {
-    const broker = await openBroker({ recorder });
-    opened.push(() => broker.close());
-    const gate = await openGate({ target: broker.port, recorder });
-    opened.push(() => gate.close());
-    progress.step('issuer    certificates, keys and one eUICC');
-    const operators = join(folder, 'operators');
-    await mkdir(operators, { recursive: true, mode: 0o700 });
-    const backEnd = await openBackEnd({
-      storeUrl: (role) => `sqlite:${join(operators, `${role}.db`)}`,
-      openLink: (clientId) =>
-        openMqttLink({ url: `mqtt://127.0.0.1:${broker.port}`, clientId, clock, random, log }),
-      ec,
-      clock,
-      random,
-      log,
-      profileBytes: options.profileBytes,
-      switchDeadlineMs: SWITCH_DEADLINE_MS,
-      witness: (needle) => void needles.push(needle),
-      ...(options.reject === undefined ? {} : { fault: options.reject }),
-      ...(options.secondLayer === undefined ? {} : { secondLayer: options.secondLayer }),
-      ...(options.euiccKey === undefined ? {} : { euiccKey: options.euiccKey }),
-    });
-    opened.push(() => backEnd.close());
-    const bootstrap = createBootstrap({ plmn: BOOTSTRAP_PLMN, random });
-    needles.push({ name: 'bootstrap UPP', kind: 'package', bytes: bootstrap.upp });
-    for (const [name, bytes] of bootstrap.secrets) needles.push({ name, kind: 'value', bytes });
-    const { euicc, smsr, mnos } = backEnd;
-    await smsr.registerEis({
-      eid: euicc.eid,
-      euiccCertificate: euicc.euiccCertificate,
-      eumCertificate: euicc.eumCertificate,
-      isdRKeys: euicc.isdRKeys,
-      ecasdCertificates: euicc.securityModules.map(({ certificate }) => certificate),
-      source: 'issuer',
-      profiles: [{ iccid: bootstrap.iccid, mno: '', profileClass: 'provisioning', state: 'enabled' }],
-    });
-    const bootstrapHlr = createHlr({ store: bootstrap.subscribers, random });
-    const radio = createRadioWorld({
-      networks: [
-        { plmn: BOOTSTRAP_PLMN, name: bootstrap.name, hlr: bootstrapHlr },
-        ...mnos.map(({ mccMnc, spn, hlr }) => ({ plmn: mccMnc, name: spn, hlr })),
-      ],
-      onBearer: (up) => gate.setOpen(up),
-      clock,
-    });
-    const terminal = await openTerminal({ ...options, euicc, bootstrap, radio, recorder, ec });
-    opened.push(() => terminal.close());
-    progress.step(`factory   EID ${euicc.eid}, IMEI ${terminal.imei}, modem at ${terminal.port}`);
-    return await runProcedures({ ...options, backEnd, terminal, recorder, needles, gatePort: gate.port });
-  } finally {
-    progress.end();
-    if (signal.aborted) log.write('info', 'lab', 'stopped');
-    for (const close of opened.toReversed()) await close();
-  }
+export function runMainJob(options: MainJobOptions): Promise<Report> {
+  return withStage(options, (stage) => runProcedures({ ...options, ...stage }));
 }
 
-type Stage = MainJobOptions & {
-  readonly backEnd: BackEnd;
-  readonly terminal: Terminal;
-  readonly recorder: Recorder;
-  readonly needles: readonly Needle[];
-  readonly gatePort: number;
-};
+type Stage = MainJobOptions & LabStage;
 
 async function runProcedures(stage: Stage): Promise<Report> {
   const { backEnd, terminal, recorder, progress, clock } = stage;
@@ -133,7 +45,7 @@ async function runProcedures(stage: Stage): Promise<Report> {
   if (mnoA === undefined || mnoB === undefined)
     throw new AgentError('INTERNAL', { why: 'two MNOs are needed' });
   const meter = createMeter(stage);
-  const configFile = await writeAgentConfig(stage);
+  const configFile = await writeAgentConfig(stage, { activate: true });
   const start = (): AgentProcess =>
     startAgent({
       configFile,
@@ -207,25 +119,6 @@ function newKeys({ backEnd, progress, signal, terminal }: Stage): Promise<KeyRot
     signal,
     onScript: (number) => progress.step(`sm-sr     key script ${number}`),
   });
-}
-
-async function writeAgentConfig({ folder, backEnd, terminal, gatePort, baud }: Stage): Promise<string> {
-  const operators = [];
-  for (const { name, certificate } of backEnd.mnos) {
-    const certificateFile = join(folder, `${name}.der`);
-    await writeFile(certificateFile, certificate);
-    operators.push({ name, address: name, certificateFile });
-  }
-  const path = join(folder, 'agent.json');
-  const config = {
-    state: { dir: join(folder, 'agent') },
-    modem: { port: terminal.port, ...(baud === undefined ? {} : { baudRate: baud }) },
-    broker: { url: `mqtt://127.0.0.1:${gatePort}` },
-    operators,
-    activation: { mno: operators[0]?.name },
-  };
-  await writeFile(path, `${JSON.stringify(config, undefined, 2)}\n`);
-  return path;
 }
 
 type Ended = { readonly mno: LabMno; readonly procedure: Procedure | undefined; readonly figures: Figures };
@@ -351,22 +244,6 @@ async function waitUntil(
     }
     if (clock.now() >= end) throw new AgentError('DEADLINE', { what: 'the procedure', timeoutMs });
     await sleep(clock, POLL_MS, { signal });
-  }
-}
-
-/** The card's own word: profile list through the ISD-R, EF.ICCID through the modem. */
-async function readCard(
-  terminal: Terminal,
-  { signal }: Stage,
-): Promise<{ readonly entries: readonly ProfileEntry[]; readonly usimIccid: string }> {
-  const modem = await terminal.openModem();
-  try {
-    const entries = await withIsdR(await modem.openCard(), { signal }, (channel) =>
-      listProfiles(channel, { signal }),
-    );
-    return { entries, usimIccid: await modem.readIccid() };
-  } finally {
-    await modem.close();
   }
 }
 

@@ -10,6 +10,7 @@ import { AgentError, errorOf } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { runMainJob } from './main-job.ts';
+import { offlineReportText, runOfflineJob } from './offline-job.ts';
 import { LAB_EXIT, type LabOptions, parseLabOptions } from './options.ts';
 import { createProgress } from './progress.ts';
 import { type Report, reportText } from './report.ts';
@@ -19,7 +20,7 @@ function version(): string {
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
-function exitCodeOf(report: Report, options: LabOptions): number {
+function exitCodeOf(report: Pick<Report, 'ok' | 'problems'>, options: LabOptions): number {
   if (options.reject !== undefined && report.problems.length === 0) return LAB_EXIT.refused;
   return report.ok ? LAB_EXIT.ok : LAB_EXIT.failed;
 }
@@ -46,15 +47,20 @@ async function run(options: LabOptions): Promise<number> {
   const logFile = createWriteStream(join(folder, 'lab.log'), { mode: 0o600 });
   const log = createLog({ clock: realClock, level: 'debug', out: (line) => void logFile.write(`${line}\n`) });
   try {
-    const report = await runMainJob({
+    const tools = { clock: realClock, random: systemRandom, log };
+    const stage = {
       ...options,
+      ...tools,
       folder,
-      clock: realClock,
-      random: systemRandom,
-      log,
       progress: createProgress(process.stderr),
       signal: stop.signal,
-    });
+    };
+    if (options.offline) {
+      const report = await runOfflineJob(stage);
+      process.stdout.write(`${options.json ? JSON.stringify(report) : `\n${offlineReportText(report)}`}\n`);
+      return exitCodeOf(report, options);
+    }
+    const report = await runMainJob(stage);
     process.stdout.write(`${options.json ? JSON.stringify(report) : `\n${reportText(report)}`}\n`);
     return exitCodeOf(report, options);
   } catch (error) {

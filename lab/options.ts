@@ -14,6 +14,8 @@ export type LabOptions = {
   readonly euiccKey: 'static' | 'dynamic';
   /** Between the two procedures the SM-SR gives the eUICC new management keys. */
   readonly rotateKeys: boolean;
+  /** Provision by a file that is loaded without a network, instead of the main job. */
+  readonly offline: boolean;
   /** Where state, databases and logs stay; undefined for a folder that is removed at the end. */
   readonly keep: string | undefined;
 };
@@ -79,6 +81,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
       'between provisioning and change, the SM-SR gives the eUICC new management keys',
       false,
     )
+    .option('--offline', 'provision by a bundle, a file that the agent loads without a network', false)
     .option('--keep <dir>', 'keep state, databases, logs and recordings in this folder')
     .addHelpText(
       'after',
@@ -96,6 +99,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     secondLayer: LabOptions['secondLayer'];
     rotateKeys: boolean;
     euiccKey: LabOptions['euiccKey'];
+    offline: boolean;
     keep?: string;
   }>();
   return {
@@ -106,6 +110,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     secondLayer: values.secondLayer,
     rotateKeys: values.rotateKeys,
     euiccKey: values.euiccKey,
+    offline: values.offline,
     keep: values.keep,
   };
 }

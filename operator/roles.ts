@@ -215,6 +215,49 @@ export type EuiccKeys = {
   }): Promise<{ readonly certificates: readonly Uint8Array[] }>;
 };
 
+/** An SM-DP that binds a profile to an eUICC it cannot talk to (seed 56, 72). */
+export type OfflineSmDp = {
+  /**
+   * Builds the profile of an order for the static key of the eUICC. Refuses (REFUSED) without an accepted verdict. `prepareDownload` is
+   * BF21 as the eUICC takes it in front of the package, under its management keys.
+   */
+  offlineProfile(request: {
+    /** 16 octets, not used before. */
+    readonly transactionId: Uint8Array;
+    readonly eid: Eid;
+    readonly iccid: Iccid;
+    readonly verdict: Verdict;
+    readonly certificates: EuiccCertificates;
+  }): Promise<BoundProfile & { readonly prepareDownload: Uint8Array }>;
+};
+
+/** Of one eUICC, X.509 DER. */
+export type EuiccCertificates = {
+  readonly euiccCertificate: Uint8Array;
+  readonly eumCertificate: Uint8Array;
+  readonly ecasdCertificates: readonly Uint8Array[];
+};
+
+/** An SM-SR that prepares what an eUICC takes without a network. */
+export type OfflineSmSr = {
+  /** The verdict on the eUICC as it is registered: everything but a signature over our challenge, and its static keys. */
+  verifyRegistered(request: {
+    readonly mno: string;
+    readonly eid: Eid;
+    readonly transactionId: Uint8Array;
+  }): Promise<{ readonly verdict: Verdict; readonly certificates: EuiccCertificates }>;
+  /**
+   * The second layer, once for each of so many sequence counters from the next one on: a load that loses its power can be begun again.
+   * SCP03 only. Otherwise as `secureProfile`.
+   */
+  secureOffline(
+    request: Parameters<SmSr['secureProfile']>[0] & {
+      readonly prepareDownload: Uint8Array;
+      readonly attempts: number;
+    },
+  ): Promise<{ readonly scripts: readonly Uint8Array[]; readonly sequenceCounter: number }>;
+};
+
 /** POL2 of a profile at the SM-SR (SGP.02 3.6): may it be disabled, may it be deleted, must it go when it is disabled. */
 export type Pol2 = {
   readonly disableAllowed: boolean;

@@ -7,7 +7,7 @@ import { EuiccInfo2 } from '../../codec/rsp/euicc-info.ts';
 import { areRulesAuthorised, policyRulesOf } from '../../codec/rsp/policy-rules.ts';
 import type { EcKeyPair } from '../../crypto/ec.ts';
 import type { ProfileMetadata } from '../profiles.ts';
-import { otKeysCell, type OtKeyRecord } from '../records.ts';
+import { otKeysCell, type OtKeyRecord, usedTransactionsCell } from '../records.ts';
 import { type BppLoader, createBppLoader, type InstallationHost } from '../rsp/bound-profile-package.ts';
 import type { PreparedSession } from '../rsp/session.ts';
 import type { State } from '../state.ts';
@@ -42,6 +42,18 @@ function dropOtKey(state: State, { publicKey }: EcKeyPair): void {
   if (left.length !== held.length) state.write(otKeysCell, left);
 }
 
+const MAX_USED_TRANSACTIONS = 16;
+
+/** A package that came without a server and is installed counts once, also when its profile is deleted. */
+function markUsed(state: State, transactionId: Uint8Array): void {
+  const used = state.read(usedTransactionsCell);
+  state.write(usedTransactionsCell, [...used, transactionId].slice(-MAX_USED_TRANSACTIONS));
+}
+
+export function isUsedTransaction(state: State, transactionId: Uint8Array): boolean {
+  return state.read(usedTransactionsCell).some((used) => equalBytes(used, transactionId));
+}
+
 /** Whether the rules that a profile brings are ones its owner may set on this card. */
 function rulesAllowed(es10: Es10, metadata: ProfileMetadata): boolean {
   const rules = policyRulesOf(metadata);
@@ -72,6 +84,7 @@ export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
       if (installed === undefined) return;
       const { ciPKId } = prepared.credential;
       dropOtKey(state, prepared.euiccOtKey);
+      if (prepared.serverAddress === undefined) markUsed(state, prepared.transactionId);
       const { dpProprietaryData, metadata, upp } = installed;
       const { number } = profiles.add({
         metadata,
@@ -81,7 +94,7 @@ export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
         ...(dpProprietaryData === undefined ? {} : { dpProprietaryData }),
       });
       notifications.add(ciPKId, installed.metadata, 'notificationInstall', serverAddress);
-      iot.installed = { number, smdpOid: prepared.smdpOid, serverAddress: prepared.serverAddress };
+      iot.installed = { number, smdpOid: prepared.smdpOid, serverAddress };
     },
   };
   return createBppLoader({ ec, identity, session: prepared, host });
@@ -89,6 +102,6 @@ export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
 
 export const DOWNLOAD_FUNCTIONS: readonly Es10Function[] = [
   { tag: 0xbf38, run: ({ session }, request) => session.authenticateServer(request) },
-  { tag: 0xbf21, run: ({ session }, request) => session.prepareDownload(request) },
+  { tag: 0xbf21, run: ({ session }, request, how) => session.prepareDownload(request, how) },
   { tag: 0xbf41, run: ({ session }, request) => session.cancelSession(request) },
 ];

@@ -34,5 +34,6 @@ export type Es10Function = {
   readonly tag: number;
   /** Changes profiles or settings: on a managed card only inside a secure channel. */
   readonly manages?: true;
-  readonly run: (es10: Es10, request: Uint8Array) => Uint8Array;
+  /** `managed` says that the request came under the ISD-R's keys. */
+  readonly run: (es10: Es10, request: Uint8Array, how: { readonly managed: boolean }) => Uint8Array;
 };

@@ -213,16 +213,24 @@ export function createBppLoader(options: {
     };
   };
 
+  /** Where the result goes; without a server the profile's own metadata says so, as far as it has come. */
+  const serverAddress = (): string =>
+    session.serverAddress ??
+    metadata?.notificationConfigurationInfo?.find(({ profileManagementOperation }) =>
+      profileManagementOperation.includes('notificationInstall'),
+    )?.notificationAddress ??
+    '';
+
   const result = (
     seqNumber: number,
     finalResult: TypeOf<typeof ProfileInstallationResultData>['finalResult'],
   ): Uint8Array => {
-    const { credential, smdpOid, serverAddress, transactionId } = session;
+    const { credential, smdpOid, transactionId } = session;
     const iccid = metadata?.iccid ?? iccidIn(metadataOctets);
     const notificationMetadata = NotificationMetadata.encode({
       seqNumber,
       profileManagementOperation: ['notificationInstall'],
-      notificationAddress: serverAddress,
+      notificationAddress: serverAddress(),
       ...(iccid === undefined ? {} : { iccid }),
     });
     const data = ProfileInstallationResultData.encode({
@@ -239,8 +247,12 @@ export function createBppLoader(options: {
     const { installed, seqNumber, simaResponse } = install();
     const value = { aid: installed.isdPAid, simaResponse };
     const profileInstallationResult = result(seqNumber, { is: 'successResult', value });
-    const { serverAddress } = session;
-    await host.commit({ seqNumber, profileInstallationResult, serverAddress, installed });
+    await host.commit({
+      seqNumber,
+      profileInstallationResult,
+      serverAddress: serverAddress(),
+      installed,
+    });
     return profileInstallationResult;
   };
 
@@ -252,7 +264,7 @@ export function createBppLoader(options: {
       ...(simaResponse === undefined ? {} : { simaResponse }),
     };
     const profileInstallationResult = result(seqNumber, { is: 'errorResult', value });
-    await host.commit({ seqNumber, profileInstallationResult, serverAddress: session.serverAddress });
+    await host.commit({ seqNumber, profileInstallationResult, serverAddress: serverAddress() });
     return profileInstallationResult;
   };
 

@@ -40,7 +40,9 @@ export type AuthenticatedSession = {
 };
 
 /** What is known after a successful PrepareDownload: a Bound Profile Package may come. */
-export type PreparedSession = AuthenticatedSession & {
+export type PreparedSession = Pick<AuthenticatedSession, 'transactionId' | 'credential' | 'smdpOid'> & {
+  /** Of the server that was authenticated; a session without one has none. */
+  readonly serverAddress: string | undefined;
   readonly dpPbCertificate: Certificate;
   readonly euiccOtKey: EcKeyPair;
 };
@@ -50,12 +52,13 @@ export type SessionHost = {
   /** EUICCInfo2 as a whole object BF22. */
   readonly euiccInfo2: () => Uint8Array;
   readonly crls: () => readonly Crl[];
-  /**
-   * The key that bppEuiccOtpk names (SGP.22 5.7.5): a one-time key kept from a download that did not end, or the static key of the
-   * ECASD.
-   */
+  /** A one-time key kept from a download that did not end (SGP.22 5.7.5, bppEuiccOtpk). */
   readonly findOtKey: (smdpOid: string, publicKey: Uint8Array) => EcKeyPair | undefined;
   readonly keepOtKey: (smdpOid: string, pair: EcKeyPair) => void;
+  /** The static key of the ECASD with this public key. */
+  readonly findStaticKey: (smdpOid: string, publicKey: Uint8Array) => EcKeyPair | undefined;
+  /** Whether a transaction without a server has installed its profile before. */
+  readonly isUsed: (transactionId: Uint8Array) => boolean;
 };
 
 export type RspSession = {
@@ -63,8 +66,11 @@ export type RspSession = {
   getEuiccChallenge(): Uint8Array;
   /** BF38 to BF38. Throws a TLV code where the request is not the structure that is asked for. */
   authenticateServer(request: Uint8Array): Uint8Array;
-  /** BF21 to BF21. Throws as above. */
-  prepareDownload(request: Uint8Array): Uint8Array;
+  /**
+   * BF21 to BF21. Throws as above. In a command under the management keys, one that names the static key needs no session with a
+   * server (seed 56): smdpSignature2 covers smdpSigned2 alone then, and the counter of those keys makes it fresh.
+   */
+  prepareDownload(request: Uint8Array, options?: { readonly managed: boolean }): Uint8Array;
   /** BF41 to BF41. Throws as above. */
   cancelSession(request: Uint8Array): Uint8Array;
   /** The session when it is ready for a Bound Profile Package. */
@@ -133,6 +139,42 @@ export function createRspSession(options: {
     };
   };
 
+  /** Without a server: bound to this card by its static key, fresh by the secure channel around it. */
+  const prepareAlone = (
+    request: TypeOf<typeof PrepareDownloadRequest>,
+    { bppEuiccOtpk, ccRequiredFlag, transactionId }: TypeOf<typeof SmdpSigned2>,
+  ): PreparedSession | DownloadError => {
+    const verified = verifyDpCertificate(ec, {
+      certificate: request.smdpCertificate,
+      role: 'dpPb',
+      trustedCis: identity.trustedCis,
+      curves: CURVES,
+      crls: host.crls(),
+    });
+    if (!verified.ok)
+      return verified.error === 'unsupportedCurve' ? 'unsupportedCurve' : 'invalidCertificate';
+    const { certificate } = verified;
+    const smdpOid = certificate.registeredIds[0] ?? '';
+    const key = bppEuiccOtpk === undefined ? undefined : host.findStaticKey(smdpOid, bppEuiccOtpk);
+    if (key === undefined || key.curve !== certificate.curve) return 'noSessionContext';
+    if (!ec.verify(certificate.curve, certificate.publicKey, request.smdpSigned2, request.smdpSignature2))
+      return 'invalidSignature';
+    if (host.isUsed(transactionId)) return 'invalidTransactionId';
+    if (ccRequiredFlag && request.hashCc === undefined) return 'undefinedError';
+    const { authorityKeyIdentifier: aki } = certificate;
+    const held = identity.credentials;
+    const credential = held.find(({ ciPKId }) => aki !== undefined && equalBytes(ciPKId, aki)) ?? held[0];
+    if (credential === undefined) return 'undefinedError';
+    return {
+      transactionId,
+      serverAddress: undefined,
+      credential,
+      smdpOid,
+      dpPbCertificate: certificate,
+      euiccOtKey: key,
+    };
+  };
+
   const prepare = (
     request: TypeOf<typeof PrepareDownloadRequest>,
     signed: TypeOf<typeof SmdpSigned2>,
@@ -155,13 +197,24 @@ export function createRspSession(options: {
     if (!ec.verify(certificate.curve, certificate.publicKey, covered, request.smdpSignature2))
       return 'invalidSignature';
     if (signed.ccRequiredFlag && request.hashCc === undefined) return 'undefinedError';
+    const { bppEuiccOtpk } = signed;
     const found =
-      signed.bppEuiccOtpk === undefined ? undefined : host.findOtKey(smdpOid, signed.bppEuiccOtpk);
+      bppEuiccOtpk === undefined
+        ? undefined
+        : (host.findStaticKey(smdpOid, bppEuiccOtpk) ?? host.findOtKey(smdpOid, bppEuiccOtpk));
     // The one-time keys of both sides are on the curve of CERT.DPpb.
     const kept = found?.curve === certificate.curve ? found : undefined;
     const euiccOtKey = kept ?? ec.generate(certificate.curve);
     if (kept === undefined) host.keepOtKey(smdpOid, euiccOtKey);
-    return { ...authenticated, dpPbCertificate: certificate, euiccOtKey };
+    const { transactionId, serverAddress, credential } = authenticated;
+    return {
+      transactionId,
+      serverAddress,
+      credential,
+      smdpOid,
+      dpPbCertificate: certificate,
+      euiccOtKey,
+    };
   };
 
   return {
@@ -192,11 +245,13 @@ export function createRspSession(options: {
         },
       });
     },
-    prepareDownload(bytes) {
+    prepareDownload(bytes, { managed } = { managed: false }) {
       const request = PrepareDownloadRequest.decode(bytes);
       const signed = SmdpSigned2.decode(request.smdpSigned2);
       const { transactionId } = signed;
-      const result = prepare(request, signed);
+      const isOpen = authenticated !== undefined && equalBytes(transactionId, authenticated.transactionId);
+      const alone = managed && !isOpen && signed.bppEuiccOtpk !== undefined;
+      const result = alone ? prepareAlone(request, signed) : prepare(request, signed);
       if (typeof result === 'string') {
         end();
         const value = { transactionId, downloadErrorCode: result };

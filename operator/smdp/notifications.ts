@@ -66,7 +66,7 @@ async function installationResult(
     const { eid, iccid, euiccCertificate } = session;
     if (eid === null || iccid === null || euiccCertificate === null) return UNVERIFIED;
     if (
-      session.prepareDownloadResponse === null ||
+      (session.prepareDownloadResponse === null && session.built === 0) ||
       (metadata.iccid !== undefined && metadata.iccid !== iccid)
     )
       return UNVERIFIED;

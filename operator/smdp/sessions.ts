@@ -99,7 +99,7 @@ export async function boundBefore(
 /** Takes the packages of this profile from all other sessions of this eUICC: one of them counts. */
 export async function supersede(
   tx: Tx,
-  { owner, transactionId }: SessionRow,
+  { owner, transactionId }: Pick<SessionRow, 'owner' | 'transactionId'>,
   { eid, iccid }: { readonly eid: Eid; readonly iccid: Iccid },
   at: number,
 ): Promise<void> {

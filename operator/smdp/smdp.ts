@@ -1,28 +1,24 @@
 // The SM-DP: authenticates with eUICCs, and builds, binds and signs profiles for those that an SM-SR accepted (SGP.22 3.1, 5.6).
 import { equalBytes, toHex } from '../../base/bytes.ts';
-import type { Clock } from '../../base/clock.ts';
-import { AgentError, isAgentError } from '../../base/errors.ts';
-import type { Log } from '../../base/log.ts';
-import type { Random } from '../../base/random.ts';
+import { AgentError } from '../../base/errors.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
 import type { Eid, Iccid } from '../../codec/ids.ts';
 import { ServerSigned1 } from '../../codec/rsp/authenticate-server.ts';
 import { EuiccInfo1 } from '../../codec/rsp/euicc-info.ts';
 import { SmdpSigned2 } from '../../codec/rsp/prepare-download.ts';
 import { TAG_SIGNATURE, withSignature } from '../../codec/rsp/types.ts';
-import type { Ec } from '../../crypto/ec.ts';
 import { parseCertificate } from '../../crypto/x509.ts';
-import type { SmDpPki } from '../issuer/pki.ts';
-import type { AuthenticateClientAnswer, BoundProfile, InitiateAuthenticationAnswer, SmDp } from '../roles.ts';
-import type { Reader, Store } from '../store/store.ts';
-import {
-  findSubscription,
-  type SealKeys,
-  setSubscriptionState,
-  type Subscription,
-  subscriptionSecrets,
-} from '../store/subscriptions.ts';
-import { bindProfile, profileMetadata, rebindProfile, type Witness } from './bound-profile.ts';
+import type {
+  AuthenticateClientAnswer,
+  BoundProfile,
+  InitiateAuthenticationAnswer,
+  OfflineSmDp,
+  SmDp,
+} from '../roles.ts';
+import type { Reader } from '../store/store.ts';
+import { findSubscription, setSubscriptionState, subscriptionSecrets } from '../store/subscriptions.ts';
+import { rebindProfile } from './bound-profile.ts';
+import { build, deliverable, metadataOf, type SmDpContext, type SmDpOptions } from './build.ts';
 import {
   checkAuthenticateResponse,
   checkCancelSession,
@@ -33,7 +29,7 @@ import {
   staticKeyOf,
 } from './evidence.ts';
 import { handlePendingNotification } from './notifications.ts';
-import { buildProfilePackage } from './profile-builder.ts';
+import { offlineProfile } from './offline-profile.ts';
 import {
   addSession,
   boundBefore,
@@ -44,33 +40,14 @@ import {
   sessionOf,
   supersede,
 } from './sessions.ts';
-import { orderSubscription, type SubscriptionDefaults, type SubscriptionPorts } from './subscriptions.ts';
-
-export type SmDpOptions = {
-  readonly store: Store;
-  /** Names the SM-DP's rows in the database. */
-  readonly owner: string;
-  readonly ec: Ec;
-  /** serverAddress: where the eUICC's notifications go. */
-  readonly address: string;
-  readonly pki: SmDpPki;
-  readonly subscriptions: SubscriptionDefaults;
-  /** Seal subscribers' secrets; the first for new ones. */
-  readonly sealKeys: SealKeys;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly witness?: Witness;
-};
+import { orderSubscription } from './subscriptions.ts';
 
 /** An SM-DP that can say how many unprotected profile packages it ever built. */
-export type CountingSmDp = SmDp & { profilesBuilt(): Promise<number> };
+export type CountingSmDp = SmDp & OfflineSmDp & { profilesBuilt(): Promise<number> };
 
 /** As long as a device may be without a network in the middle of a download. */
 const STALE_AFTER_MS = 7 * 86_400_000;
 const SWEEP_EVERY_MS = 3_600_000;
-
-type Context = SmDpOptions & { readonly ports: SubscriptionPorts; readonly ciPkId: Uint8Array };
 
 /** Every step may be repeated with the same request and answers the same. Throws `KEY_INVALID` for a CI without key identifier. */
 export function createSmDp(options: SmDpOptions): CountingSmDp {
@@ -79,7 +56,7 @@ export function createSmDp(options: SmDpOptions): CountingSmDp {
   const { store, owner, ec, pki, clock, sealKeys, random } = options;
   const witness = options.witness ?? (() => {});
   const ports = { owner, sealKeys, random, clock, defaults: options.subscriptions, witness };
-  const context: Context = { ...options, ports, ciPkId };
+  const context: SmDpContext = { ...options, ports, ciPkId };
   let nextSweep = 0;
   /** New sessions push the stale ones out. */
   const sweep = async (): Promise<void> => {
@@ -101,6 +78,7 @@ export function createSmDp(options: SmDpOptions): CountingSmDp {
     },
     authenticateClient: (request) => authenticateClient(context, request),
     getBoundProfilePackage: (request) => getBoundProfilePackage(context, request),
+    offlineProfile: (request) => offlineProfile(context, request),
     cancelSession: (request) => cancelSession(context, request),
     handleNotification(pendingNotification) {
       const { ciCertificate, registeredId } = pki;
@@ -117,7 +95,7 @@ export function createSmDp(options: SmDpOptions): CountingSmDp {
 type Request<M extends keyof SmDp> = Parameters<SmDp[M]>[0];
 
 async function initiate(
-  { store, owner, ec, random, clock, address, pki, ciPkId }: Context,
+  { store, owner, ec, random, clock, address, pki, ciPkId }: SmDpContext,
   { euiccChallenge, euiccInfo1 }: Request<'initiateAuthentication'>,
 ): Promise<InitiateAuthenticationAnswer> {
   const info = EuiccInfo1.decode(euiccInfo1);
@@ -153,7 +131,7 @@ async function initiate(
 }
 
 async function authenticateClient(
-  context: Context,
+  context: SmDpContext,
   request: Request<'authenticateClient'>,
 ): Promise<AuthenticateClientAnswer> {
   const { store, owner, ec, pki, clock } = context;
@@ -209,7 +187,7 @@ async function authenticateClient(
 
 /** The static key that the request wants the profile bound to. */
 function staticKeyFor(
-  { ec, pki, clock }: Context,
+  { ec, pki, clock }: SmDpContext,
   { ecasdCertificates, eid }: Request<'authenticateClient'>,
   eumCertificate: Uint8Array,
 ): Uint8Array | undefined {
@@ -232,20 +210,18 @@ async function packageBefore(
     }
   | undefined
 > {
-  const {
-    boundProfilePackage = null,
-    prepareDownloadResponse = null,
-    profileBytes = null,
-  } = (await boundBefore(reader, session, of)) ?? {};
-  if (boundProfilePackage === null || prepareDownloadResponse === null || profileBytes === null)
-    return undefined;
-  const euiccOtpk = euiccOtpkOf(prepareDownloadResponse);
+  const before = await boundBefore(reader, session, of);
+  if (before === undefined) return undefined;
+  const { boundProfilePackage, prepareDownloadResponse, profileBytes, staticKey } = before;
+  if (boundProfilePackage === null || profileBytes === null) return undefined;
+  const euiccOtpk =
+    staticKey ?? (prepareDownloadResponse === null ? undefined : euiccOtpkOf(prepareDownloadResponse));
   return euiccOtpk === undefined ? undefined : { euiccOtpk, boundProfilePackage, profileBytes };
 }
 
 /** The first answer again for the same request; `REFUSED` for another one in a session that has its eUICC. */
 function repeatedAuthentication(
-  { pki }: Context,
+  { pki }: SmDpContext,
   session: SessionRow,
   { authenticateServerResponse, eid, iccid }: Request<'authenticateClient'>,
 ): Omit<AuthenticateClientAnswer, 'profileMetadata'> | undefined {
@@ -267,19 +243,8 @@ function repeatedAuthentication(
   };
 }
 
-/** Throws `REFUSED` unless the subscription is this eUICC's and its profile is not installed yet. */
-function deliverable(subscription: Subscription | undefined, eid: Eid, iccid: Iccid): Subscription {
-  if (subscription === undefined || subscription.eid !== eid) {
-    throw refused('no profile is reserved for this eUICC', { iccid });
-  }
-  if (subscription.state !== 'reserved' && subscription.state !== 'downloaded') {
-    throw refused('the profile was installed already', { iccid, state: subscription.state });
-  }
-  return subscription;
-}
-
 async function getBoundProfilePackage(
-  context: Context,
+  context: SmDpContext,
   { transactionId, prepareDownloadResponse: response }: Request<'getBoundProfilePackage'>,
 ): Promise<BoundProfile> {
   const { store, owner, ec, clock, log } = context;
@@ -343,7 +308,7 @@ async function getBoundProfilePackage(
 const COMES_BACK: ReadonlySet<string> = new Set(['postponed', 'timeout']);
 
 async function cancelSession(
-  { store, owner, ec, clock, log, pki }: Context,
+  { store, owner, ec, clock, log, pki }: SmDpContext,
   { transactionId, cancelSessionResponse: response }: Request<'cancelSession'>,
 ): Promise<{ readonly reason: string }> {
   return store.transaction(async (tx) => {
@@ -380,55 +345,9 @@ function repeatedBinding(session: SessionRow, response: Uint8Array): BoundProfil
 }
 
 function rebind(
-  { ec, pki }: Context,
+  { ec, pki }: SmDpContext,
   target: { readonly transactionId: Uint8Array; readonly euiccOtpk: Uint8Array },
   boundProfilePackage: Uint8Array,
 ): Uint8Array {
   return rebindProfile({ ec, dpPbKey: pki.dpPb.key, ...target }, boundProfilePackage);
-}
-
-function metadataOf(
-  { address, subscriptions: { mccMnc, profileName } }: Context,
-  { iccid, spn }: Subscription,
-): Uint8Array {
-  return profileMetadata({ iccid, spn, profileName, mccMnc, address });
-}
-
-/** The only place where an unprotected profile package exists. */
-function build(
-  context: Context,
-  subscription: Subscription,
-  secrets: Awaited<ReturnType<typeof subscriptionSecrets>>,
-  target: { readonly eid: Eid; readonly transactionId: Uint8Array; readonly euiccOtpk: Uint8Array },
-): { readonly boundProfilePackage: Uint8Array; readonly profileBytes: number } {
-  const { ec, random, pki, subscriptions, ports } = context;
-  const { mccMnc, profileName, profileBytes } = subscriptions;
-  const { iccid, imsi, spn } = subscription;
-  const { witness } = ports;
-  const upp = buildProfilePackage({
-    ...secrets,
-    iccid,
-    imsi,
-    mccMnc,
-    spn,
-    profileName,
-    ...(profileBytes === undefined ? {} : { targetBytes: profileBytes }),
-  });
-  witness('UPP', upp);
-  try {
-    const boundProfilePackage = bindProfile({
-      ec,
-      random,
-      dpPbKey: pki.dpPb.key,
-      registeredId: pki.registeredId,
-      ...target,
-      metadata: metadataOf(context, subscription),
-      upp,
-      witness,
-    });
-    return { boundProfilePackage, profileBytes: upp.length };
-  } catch (error) {
-    if (isAgentError(error, 'KEY_INVALID')) throw refused('otPK.EUICC is no key of the curve');
-    throw error;
-  }
 }

@@ -8,6 +8,8 @@ export const FUNCTIONS = [
   'getEis',
   'verifyEuicc',
   'euiccKeys',
+  'verifyRegistered',
+  'secureOffline',
   'secureProfile',
   'profileCommand',
   'scriptResult',

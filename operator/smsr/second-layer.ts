@@ -53,6 +53,11 @@ export function loadCommands(boundProfilePackage: Uint8Array, maxCommandData: nu
   return bppSegments(boundProfilePackage).flatMap((segment) => storeDataCommands(segment, block));
 }
 
+/** STORE DATA commands for one ES10 request, cut as those of a load. */
+export function storeCommands(request: Uint8Array, maxCommandData: number): CommandApdu[] {
+  return storeDataCommands(request, scp03MaxData(LOAD_LEVEL, 8, maxCommandData));
+}
+
 /** STORE DATA commands for one ES10 request. */
 export function requestCommands(request: Uint8Array): CommandApdu[] {
   return storeDataCommands(request, scp03MaxData(COMMAND_LEVEL));

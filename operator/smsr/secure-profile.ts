@@ -36,7 +36,7 @@ export function secureProfile(context: SmSrContext, request: Request): Promise<S
 }
 
 /** The package is that of the session which the verdict is on. */
-function checkTransaction(boundProfilePackage: Uint8Array, transactionId: Uint8Array): void {
+export function checkTransaction(boundProfilePackage: Uint8Array, transactionId: Uint8Array): void {
   const { initialiseSecureChannelRequest } = BoundProfilePackage.decode(boundProfilePackage);
   const inside = InitialiseSecureChannelRequest.decode(initialiseSecureChannelRequest).transactionId;
   if (!equalBytes(inside, transactionId)) {
@@ -45,7 +45,11 @@ function checkTransaction(boundProfilePackage: Uint8Array, transactionId: Uint8A
 }
 
 /** The profile stands in the EIS before it is on its way. */
-async function orderProfile(context: SmSrContext, tx: Tx, request: Request): Promise<void> {
+export async function orderProfile(
+  context: SmSrContext,
+  tx: Tx,
+  request: Pick<Request, 'mno' | 'eid' | 'iccid'>,
+): Promise<void> {
   const { mno, eid, iccid } = request;
   const known = (await eisProfiles(tx, context.name, eid)).find((profile) => profile.iccid === iccid);
   if (known === undefined) {

@@ -1,7 +1,16 @@
 // An SM-SR: the EIS and management keys of its eUICCs, verdicts, second layer, rights and notifications (seed 6; SGP.02 2.3).
 import { AgentError } from '../../base/errors.ts';
 import type { Eid } from '../../codec/ids.ts';
-import type { Eis, EisRegistry, EuiccKeys, PolicyRules, ScriptJob, ScriptResult, SmSr } from '../roles.ts';
+import type {
+  Eis,
+  EisRegistry,
+  EuiccKeys,
+  OfflineSmSr,
+  PolicyRules,
+  ScriptJob,
+  ScriptResult,
+  SmSr,
+} from '../roles.ts';
 import { type AuditVerdict, verifyAudit } from '../store/audit.ts';
 import { createContext, note, type SmSrContext, type SmSrOptions } from './context.ts';
 import { euiccKeys } from './euicc-keys.ts';
@@ -9,6 +18,7 @@ import { needEis, readEis, registerEis, updateEis } from './eis.ts';
 import { allow, type AllowRule, checkAllowed, disallow, type FunctionName } from './firewall.ts';
 import { rotateKeys, rotationEnded } from './key-rotation.ts';
 import { handleNotification } from './notifications.ts';
+import { secureOffline, verifyRegistered } from './offline.ts';
 import { updatePolicyRules } from './policy-rules.ts';
 import { profileCommand } from './profile-command.ts';
 import { scriptResult } from './script-result.ts';
@@ -37,9 +47,12 @@ export type KeyScriptResult = ScriptResult & {
   readonly ended: boolean;
 };
 
+/** All that an SM-SR does for an MNO. */
+export type ServedSmSr = SmSr & PolicyRules & EuiccKeys & OfflineSmSr;
+
 export type SmSrService = EisRegistry & {
   /** The SM-SR as one MNO reaches it: what it asks in another's name, or may not ask at all, is `REFUSED`. */
-  as(mno: string): SmSr & PolicyRules & EuiccKeys;
+  as(mno: string): ServedSmSr;
   readonly administration: SmSrAdministration;
 };
 
@@ -52,7 +65,7 @@ export function createSmSr(options: SmSrOptions): SmSrService {
   };
 }
 
-function servedTo(context: SmSrContext, peer: string): SmSr & PolicyRules & EuiccKeys {
+function servedTo(context: SmSrContext, peer: string): ServedSmSr {
   const { name: owner, store } = context;
   const guarded =
     <R extends { readonly eid: Eid; readonly mno?: string }, T>(
@@ -73,6 +86,8 @@ function servedTo(context: SmSrContext, peer: string): SmSr & PolicyRules & Euic
     getEis: (eid) => getEis({ eid }),
     verifyEuicc: guarded('verifyEuicc', verifyEuicc),
     euiccKeys: guarded('euiccKeys', euiccKeys),
+    verifyRegistered: guarded('verifyRegistered', verifyRegistered),
+    secureOffline: guarded('secureOffline', secureOffline),
     secureProfile: guarded('secureProfile', secureProfile),
     profileCommand: guarded('profileCommand', profileCommand),
     scriptResult: guarded('scriptResult', scriptResult),

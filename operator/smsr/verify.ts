@@ -37,8 +37,8 @@ type Answer =
 
 /** One verdict for one transaction: the same evidence again gets the stored one, other evidence is `REFUSED`. */
 export async function verifyEuicc(context: SmSrContext, request: Request): Promise<Verdict> {
-  const { name: owner, store, clock } = context;
-  const { eid, imei, mno } = request;
+  const { name: owner, store } = context;
+  const { eid, mno } = request;
   const transactionId = toHex(request.transactionId);
   const evidenceHash = sha256(request.serverSigned1, request.authenticateServerResponse);
   return store.transaction(async (tx) => {
@@ -58,20 +58,7 @@ export async function verifyEuicc(context: SmSrContext, request: Request): Promi
       ? judge(context, request, answer, eis)
       : { accepted: false, checks: [answer.failed] };
     if (answer.ok && eis !== undefined) await keepFacts(context, tx, request, answer, eis, verdict);
-    await tx
-      .insertInto('verdicts')
-      .values({
-        owner,
-        transactionId,
-        eid,
-        imei,
-        mno,
-        evidenceHash,
-        accepted: verdict.accepted ? 1 : 0,
-        checks: JSON.stringify(verdict.checks),
-        at: clock.wall(),
-      })
-      .execute();
+    await putVerdict(context, tx, { ...request, evidenceHash, verdict });
     const failed = verdict.checks.filter(({ ok }) => !ok).map(({ name }) => name);
     await note(context, tx, {
       actor: mno,
@@ -81,6 +68,36 @@ export async function verifyEuicc(context: SmSrContext, request: Request): Promi
     });
     return verdict;
   });
+}
+
+/** Stores the verdict of a transaction. */
+export async function putVerdict(
+  { name: owner, clock }: SmSrContext,
+  tx: Tx,
+  judged: {
+    readonly mno: string;
+    readonly eid: Eid;
+    readonly imei: VerdictTable['imei'];
+    readonly transactionId: Uint8Array;
+    readonly evidenceHash: Uint8Array;
+    readonly verdict: Verdict;
+  },
+): Promise<void> {
+  const { mno, eid, imei, evidenceHash, verdict } = judged;
+  await tx
+    .insertInto('verdicts')
+    .values({
+      owner,
+      transactionId: toHex(judged.transactionId),
+      eid,
+      imei,
+      mno,
+      evidenceHash,
+      accepted: verdict.accepted ? 1 : 0,
+      checks: JSON.stringify(verdict.checks),
+      at: clock.wall(),
+    })
+    .execute();
 }
 
 /** The verdict that a transaction got. */
@@ -177,7 +194,7 @@ function judge(
   return { accepted: checks.every(({ ok }) => ok), checks };
 }
 
-function statusText(eis: EisTable | undefined): string {
+export function statusText(eis: EisTable | undefined): string {
   if (eis === undefined) return 'unknown to this SM-SR';
   return eis.statusReason === null ? eis.status : `${eis.status}: ${eis.statusReason}`;
 }

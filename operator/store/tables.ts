@@ -78,7 +78,8 @@ export type VerdictTable = {
   owner: string;
   transactionId: TransactionText;
   eid: Eid;
-  imei: Imei;
+  /** Empty where no device was there to say it. */
+  imei: Imei | '';
   mno: string;
   /** SHA-256 over what was judged: the same transaction is judged once. */
   evidenceHash: Uint8Array;

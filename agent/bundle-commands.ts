@@ -1,0 +1,148 @@
+// `euicc-agent bundle show|load`: an offline bundle looked at, and loaded without any network (seed 56, 72).
+import { readFile, writeFile } from 'node:fs/promises';
+import { realClock } from '../base/clock.ts';
+import { toHex } from '../base/bytes.ts';
+import { AgentError, errorOf } from '../base/errors.ts';
+import { createLog, silentLog } from '../base/log.ts';
+import { systemRandom } from '../base/random.ts';
+import { type BundleAnswer, bundleAnswer } from '../codec/offline-bundle.ts';
+import { decodeCommandScript } from '../codec/script.ts';
+import type { AgentConfig } from '../config/agent.ts';
+import { createNobleEc } from '../crypto/ec-noble.ts';
+import type { OperatorKey } from '../transport/envelope.ts';
+import { readBundle, signerOf } from '../transport/offline-bundle.ts';
+import { acquireCardLock, isPhysicalPort } from './card-lock.ts';
+import { checkBundle, loadBundle } from './load-bundle.ts';
+import { openModemAt } from './modem-port.ts';
+import { loadOperators } from './operator-keys.ts';
+import { readBundleAttempts, writeBundleAnswer, writeBundleAttempts } from './state-folder.ts';
+import { acquireStateLock } from './state-lock.ts';
+
+export type BundleShown = {
+  readonly mno: string;
+  readonly eid: string;
+  readonly iccid: string;
+  readonly transaction: string;
+  readonly issued: string;
+  readonly expires: string;
+  readonly expired: boolean;
+  readonly sequenceCounter: number;
+  readonly scripts: number;
+  /** Of the first script. */
+  readonly commands: number;
+  readonly octets: number;
+  /** `valid`, or why it is not believed; `not checked` without a configuration. */
+  readonly signature: string;
+};
+
+async function readFileOf(path: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (cause) {
+    throw new AgentError('FILE_FAILED', { path, why: errorOf(cause).message }, { cause });
+  }
+}
+
+/** What is in the file; with a configuration, whether its operators signed it. Throws `FILE_FAILED` and `BUNDLE_INVALID`. */
+export async function showBundle(path: string, config: AgentConfig | undefined): Promise<BundleShown> {
+  const file = await readFileOf(path);
+  const read = readBundle(file);
+  const { bundle } = read;
+  const operators = config === undefined ? undefined : await loadOperators(config);
+  return {
+    mno: bundle.mno,
+    eid: bundle.eid,
+    iccid: bundle.iccid,
+    transaction: toHex(bundle.transactionId),
+    issued: timeText(bundle.issued),
+    expires: timeText(bundle.expires),
+    expired: bundle.expires * 1000 < realClock.wall(),
+    sequenceCounter: bundle.sequenceCounter,
+    scripts: bundle.scripts.length,
+    commands: decodeCommandScript(bundle.scripts[0] ?? new Uint8Array()).length,
+    octets: file.length,
+    signature: operators === undefined ? 'not checked' : signatureText(read, operators),
+  };
+}
+
+function signatureText(read: ReturnType<typeof readBundle>, operators: readonly OperatorKey[]): string {
+  const signer = signerOf(createNobleEc(systemRandom), read, operators);
+  return 'refused' in signer ? signer.refused : 'valid';
+}
+
+function timeText(seconds: number): string {
+  const milliseconds = Math.min(seconds * 1000, 8.64e15);
+  return new Date(milliseconds).toISOString();
+}
+
+export function shownText(shown: BundleShown): string {
+  const lines = [
+    ['operator', shown.mno],
+    ['EID', shown.eid],
+    ['ICCID', shown.iccid],
+    ['transaction', shown.transaction],
+    ['issued', shown.issued],
+    ['expires', `${shown.expires}${shown.expired ? ', which is past' : ''}`],
+    ['counter', `${shown.sequenceCounter}, ${shown.scripts} attempts`],
+    ['size', `${shown.octets} octets, ${shown.commands} commands an attempt`],
+    ['signature', shown.signature],
+  ];
+  return lines.map(([name = '', value = '']) => `${name.padEnd(12)}${value}`).join('\n');
+}
+
+/**
+ * Loads a bundle through the configured modem. The answer is kept in the state folder, and in `answerFile` where one is given, also when the
+ * card did not install the profile; then `BUNDLE_FAILED` follows.
+ */
+export async function loadBundleFile(
+  config: AgentConfig,
+  path: string,
+  options: { readonly answerFile?: string; readonly onProgress?: (done: number, total: number) => void } = {},
+): Promise<BundleAnswer> {
+  const clock = realClock;
+  const log = createLog({ clock, level: 'warn', out: (line) => void process.stderr.write(`${line}\n`) });
+  const ec = createNobleEc(systemRandom);
+  const operators = await loadOperators(config);
+  const bundle = checkBundle({ ec, operators, clock, log }, await readFileOf(path));
+  const folder = config.state.dir;
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const lock = await acquireStateLock(folder);
+    closers.push(() => lock.release());
+    if (await isPhysicalPort(config.modem.port)) {
+      const cardLock = await acquireCardLock(bundle.eid);
+      closers.push(() => cardLock.release());
+    }
+    const modem = await openModemAt(config.modem, { clock, log: silentLog });
+    closers.push(() => modem.close());
+    const answer = await loadBundle(
+      {
+        addressOf: (mno) => config.operators.find(({ name }) => name === mno)?.address,
+        card: () => modem.openCard(),
+        attempts: {
+          begun: (transactionId) => readBundleAttempts(folder, transactionId),
+          begin: (transactionId, count) => writeBundleAttempts(folder, transactionId, count),
+        },
+        clock,
+        log,
+        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+      },
+      bundle,
+    );
+    const encoded = bundleAnswer.encode(answer);
+    await writeBundleAnswer(folder, answer.transactionId, encoded);
+    if (options.answerFile !== undefined) await writeAnswer(options.answerFile, encoded);
+    if (answer.outcome === 'failed') throw new AgentError('BUNDLE_FAILED', { why: answer.reason });
+    return answer;
+  } finally {
+    for (const close of closers.toReversed()) await close();
+  }
+}
+
+async function writeAnswer(path: string, octets: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, octets, { mode: 0o600 });
+  } catch (cause) {
+    throw new AgentError('FILE_FAILED', { path, why: errorOf(cause).message }, { cause });
+  }
+}
