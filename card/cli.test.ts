@@ -26,6 +26,7 @@ test('help, version and usage', async () => {
     ['serve', 'x'],
     ['serve', 'x', '--tcp', 'a:b:c'],
     ['decode'],
+    ['create', 'x', '--issuer', 'y', '--cplc', '00'],
   ]) {
     const { code, stderr } = await run(wrong);
     assert.equal(code, 2, wrong.join(' '));
@@ -61,6 +62,8 @@ test('a card is made from a new issuer, shown, and keeps its secrets', async (t)
       managed,
       '--dp-address',
       'dp.example.com',
+      '--cplc',
+      `4790${'00'.repeat(40)}`,
       '--json',
     ]),
   ) as { eid: string; curves: string[]; profiles: string[]; made: string[]; issued: boolean };
@@ -71,6 +74,7 @@ test('a card is made from a new issuer, shown, and keeps its secrets', async (t)
 
   const text = await runWell(['info', card]);
   assert.match(text, new RegExp(`^eid: ${made.eid}$`, 'm'));
+  assert.match(text, /^ {2}icFabricator: 4790$/m);
   assert.match(text, /^managed: true$/m);
   assert.match(text, /^ {4}kvn: 48$/m);
   assert.match(text, /^ {2}defaultDpAddress: dp\.example\.com$/m);
@@ -120,7 +124,7 @@ test('the key comes from the file that is named, the environment, or beside the 
 
   const missing = await run(['info', card]);
   assert.equal(missing.code, 10);
-  assert.match(missing.stderr, /a\.card\.key/);
+  assert.match(missing.stderr, /a\.card\.key.*EUICC_CARD_KEY.*--key-file/);
   const other = await run(['info', card], { env: { EUICC_CARD_KEY: '00'.repeat(32) } });
   assert.equal(other.code, 12);
   const wrong = await run(['info', card], { env: { EUICC_CARD_KEY: 'secret-but-wrong' } });
@@ -163,6 +167,9 @@ test('what cannot be made is refused in one line that names what is wrong', asyn
     [['issuer', at('pki2'), '--eid-prefix', '12'], 2, /8 digits/],
     [['info', at('x.card')], 10, /x\.card.*ENOENT/],
     [['serve', at('x.card'), '--stdio'], 10, /x\.card.*ENOENT/],
+    [['info', at('bad.der')], 10, /bad\.der.*not a card/],
+    [['serve', at('pki'), '--stdio'], 10, /pki.*folder/],
+    [['decode', at('there.card')], 10, /euicc-card info/],
     [['serve', at('there.card'), '--stdio', '--tcp', ':0'], 2, /exactly one/],
   ];
   for (const [args, code, stderr] of refused) {

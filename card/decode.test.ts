@@ -30,13 +30,13 @@ test('octets come as words, as a file, or on standard input, as hex, base64, PEM
   assert.equal(json[0]?.[0]?.name, 'GetEuiccDataRequest');
 });
 
-test('faults are shown and told by the exit code; what is no octets is refused in one line', async () => {
+test('faults are shown and told by the exit code; what is no octets is refused in one line', async (t) => {
   const broken = await run(['decode', 'BF3E035C015A0102']);
   assert.equal(broken.code, 3);
   assert.match(broken.stdout, /GetEuiccDataRequest[^]*! /);
   for (const [args, stderr] of [
     [['decode', 'BF3'], /odd/],
-    [['decode', 'no-such.file'], /at 0, found "no-such\.fi"/],
+    [['decode', 'no-such.file'], /no file of this name, at 0, found "no-such\.fi"/],
     [['decode', '--as', 'nothing', '00'], /choices|Allowed/],
     [['decode', '--as', 'trace', '00'], /./],
   ] as const) {
@@ -44,6 +44,19 @@ test('faults are shown and told by the exit code; what is no octets is refused i
     assert.ok(code === 2 || code === 3, args.join(' '));
     if (code === 2) assert.match(said, stderr);
     if (code === 2) assert.equal(stdout, '');
+  }
+  const folder = temporaryFolder(t);
+  const [empty, other] = [join(folder, 'empty'), join(folder, 'other')];
+  for (const file of [empty, other]) writeFileSync(file, '');
+  for (const [args, stderr] of [
+    [[empty], /empty.*it is empty/],
+    [['-'], /standard input.*it is empty/],
+    [[other, empty], /other.*one file at a time/],
+    [[folder], /it is a folder/],
+  ] as const) {
+    const { code, stderr: said } = await run(['decode', ...args], { input: '' });
+    assert.equal(code, 10, said);
+    assert.match(said, stderr);
   }
   const large = await run(['decode', '-'], { input: new Uint8Array(1_048_577) });
   assert.equal(large.code, 10);

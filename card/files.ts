@@ -40,6 +40,11 @@ export async function writeNewFile(file: string, content: Uint8Array | Secret<Ui
   }
 }
 
+/** Whether a file could not be read because there is none. */
+export function isMissing(error: unknown): boolean {
+  return isAgentError(error) && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+}
+
 /** Runs `read` on what a file holds; an error that says that the content is wrong gets the file's name, as `code` where given. */
 export function reading<T>(file: string, read: () => T, code?: ErrorCode): T {
   try {
@@ -50,9 +55,17 @@ export function reading<T>(file: string, read: () => T, code?: ErrorCode): T {
   }
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file (ENOENT)',
+  EISDIR: 'it is a folder (EISDIR)',
+  ENOTDIR: 'it is no folder (ENOTDIR)',
+  EACCES: 'no permission (EACCES)',
+  ENOSPC: 'the disk is full (ENOSPC)',
+};
+
 /** `FILE_FAILED` with the system's reason. */
 export function failed(file: string, cause: unknown): AgentError {
   if (isAgentError(cause)) return cause;
-  const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
-  return new AgentError('FILE_FAILED', { file, why }, { cause });
+  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+  return new AgentError('FILE_FAILED', { file, why: REASONS[code] ?? code }, { cause });
 }

@@ -4,9 +4,9 @@ import type { Random } from '../base/random.ts';
 import { acquireProcessLock } from '../config/process-lock.ts';
 import type { Ec } from '../crypto/ec.ts';
 import { type Euicc, openEuicc } from '../euicc/euicc.ts';
-import { type CardStore, openCardStore } from '../euicc/store.ts';
+import { type CardStore, isCardFile, openCardStore } from '../euicc/store.ts';
 import { createMemoryFiles } from '../euicc/store-files.ts';
-import { readBytes } from './files.ts';
+import { failed, readBytes } from './files.ts';
 import { type KeyOptions, readStoreKey } from './store-key.ts';
 
 type Context = { readonly ec: Ec; readonly random: Random; readonly log: Log };
@@ -18,7 +18,7 @@ type Context = { readonly ec: Ec; readonly random: Random; readonly log: Log };
 export async function openCardFile(context: Context, path: string, options: KeyOptions): Promise<Euicc> {
   const { ec, random, log } = context;
   // A file that is missing is an error here: the store would begin a new one.
-  await readBytes(path);
+  requireCard(path, await readBytes(path));
   const key = await readStoreKey(path, options);
   const lock = await acquireProcessLock(path, 'euicc-card serve');
   try {
@@ -37,6 +37,11 @@ export async function openCardFile(context: Context, path: string, options: KeyO
   }
 }
 
+/** A file of something else is told before its key is looked for. */
+function requireCard(path: string, content: Uint8Array): void {
+  if (!isCardFile(content)) throw failed(path, 'it is not a card of euicc-card create');
+}
+
 /** The card as the file has it now, to look at: what is done to it changes nothing, and whoever serves it is not disturbed. */
 export async function openCardCopy(
   context: Context,
@@ -44,6 +49,7 @@ export async function openCardCopy(
   options: KeyOptions,
 ): Promise<{ readonly euicc: Euicc; readonly store: CardStore; readonly octets: number }> {
   const content = await readBytes(path);
+  requireCard(path, content);
   const key = await readStoreKey(path, options);
   const store = await openCardStore({
     path,

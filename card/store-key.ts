@@ -5,7 +5,7 @@ import { AgentError, isAgentError } from '../base/errors.ts';
 import { Secret } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { pastedText } from '../codec/pasted.ts';
-import { readBytes, writeNewFile } from './files.ts';
+import { failed, isMissing, readBytes, writeNewFile } from './files.ts';
 
 const KEY_OCTETS = 32;
 /** 64 hex digits. */
@@ -26,7 +26,13 @@ export async function readStoreKey(card: string, options: KeyOptions): Promise<S
     return keyOf(variable, { variable: KEY_VARIABLE });
   }
   const file = keyFile ?? defaultKeyFile(card);
-  const content = await readBytes(file);
+  const content = await readBytes(file).catch((error: unknown) => {
+    if (keyFile !== undefined || !isMissing(error)) throw error;
+    throw failed(
+      file,
+      `the key of the card is neither here nor in ${KEY_VARIABLE}; name its file with --key-file`,
+    );
+  });
   if (content.length === KEY_OCTETS) return new Secret(content);
   return keyOf(pastedText(content) ?? '', { file });
 }

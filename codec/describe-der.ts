@@ -1,7 +1,7 @@
 // DER without a table in words: universal types by their names, object identifiers by theirs (ITU-T X.690).
 import { bytesUtf8, toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
-import { isConstructed, readTlvs, tagText, type Tlv } from './ber-tlv.ts';
+import { isConstructed, readTlvHeader, readTlvs, tagText, type Tlv } from './ber-tlv.ts';
 import { type DescribedNode, hexNode } from './describe-node.ts';
 import { oidName } from './oids.ts';
 import { oid } from './tlv-table.ts';
@@ -44,8 +44,9 @@ export function describeDer(tlv: Tlv, at: number, depth = 0): DescribedNode {
 /** Describes a private key (PKCS#8, or ECPrivateKey of RFC 5915) without the key, or undefined for anything else. */
 export function describePrivateKey(tlv: Tlv, at: number): DescribedNode | undefined {
   if (tlv.tag !== 0x30) return undefined;
-  const children = describeDerRun(tlv.value, at + tlv.raw.length - tlv.value.length, 1);
-  const tags = children?.map(({ tag }) => tag).join(' ') ?? '';
+  const valueAt = at + tlv.raw.length - tlv.value.length;
+  const children = describeDerRun(tlv.value, valueAt, 1) ?? cutRun(tlv.value, valueAt);
+  const tags = children?.flatMap(({ tag }) => tag ?? []).join(' ') ?? '';
   const name = /^02 30 04\b/.test(tags)
     ? 'PrivateKeyInfo'
     : /^02 04( A0)?( A1)?$/.test(tags)
@@ -56,6 +57,25 @@ export function describePrivateKey(tlv: Tlv, at: number): DescribedNode | undefi
     child.tag === '04' ? { ...child, name: 'privateKey', text: 'secret', children: [] } : child,
   );
   return { at, tag: '30', name, length: tlv.value.length, children: shown };
+}
+
+/** Objects of which the last one is cut: a key of which a part is there is a secret too. */
+function cutRun(bytes: Uint8Array, at: number): DescribedNode[] {
+  const nodes: DescribedNode[] = [];
+  let from = 0;
+  try {
+    while (from < bytes.length) {
+      const { length, tag, valueAt } = readTlvHeader(bytes, from);
+      const end = Math.min(valueAt + length, bytes.length);
+      const value = bytes.subarray(valueAt, end);
+      nodes.push(describeDer({ tag, value, raw: bytes.subarray(from, end) }, at + from, 1));
+      from = end;
+    }
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    nodes.push(hexNode(at + from, 'rest', bytes.subarray(from), 'unknown'));
+  }
+  return nodes;
 }
 
 /** Describes objects back to back, or undefined where the octets are not that. */

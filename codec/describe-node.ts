@@ -50,6 +50,32 @@ export function misfit(nodes: readonly DescribedNode[]): number {
   return sum;
 }
 
+/**
+ * The same for octets that end in the middle, at `end`: that parts are cut or missing there speaks against nothing that came
+ * before. `read` counts the parts with a name and a value before the cut.
+ */
+export function misfitBeforeCut(
+  nodes: readonly DescribedNode[],
+  end: number,
+): { readonly cost: number; readonly read: number } {
+  let cost = 0;
+  let read = 0;
+  for (const [i, node] of nodes.entries()) {
+    if (node.kind === 'fault' && node.at >= end) continue;
+    const next = nodes[i + 1];
+    const isCut = next?.kind === 'fault' && next.at >= end;
+    const inner = misfitBeforeCut(node.children, end);
+    const isLeaf = node.children.every(({ kind }) => kind === 'fault');
+    if (isLeaf && isCut && node.kind === undefined) continue;
+    if (node.kind === 'fault') cost += 10;
+    else if (node.kind === 'unknown') cost += 3;
+    else if (isLeaf) read++;
+    cost += inner.cost;
+    read += inner.read;
+  }
+  return { cost, read };
+}
+
 /** How many parts break a rule. */
 export function countFaults(nodes: readonly DescribedNode[]): number {
   return nodes.reduce(

@@ -1,8 +1,16 @@
 // Octets of any kind that this project meets as indented, named text: the decoder for people who debug at night.
 import { toHex } from '../base/bytes.ts';
-import { tagText } from './ber-tlv.ts';
+import { readTlvHeader, tagText } from './ber-tlv.ts';
 import { commandFault, describeCommand, describeResponse } from './describe-apdu.ts';
-import { type DescribedNode, fault, hexNode, leaf, misfit, renderNodes } from './describe-node.ts';
+import {
+  type DescribedNode,
+  fault,
+  hexNode,
+  leaf,
+  misfit,
+  misfitBeforeCut,
+  renderNodes,
+} from './describe-node.ts';
 import { describeCbor, describeLikelyCbor } from './describe-cbor.ts';
 import { describePrivateKey } from './describe-der.ts';
 import { describeDeliver, describePacket, describeSubmit } from './describe-packet.ts';
@@ -43,6 +51,15 @@ export function describeResponses(bytes: Uint8Array, at: number): DescribedNode[
 /** One octet of tag is not much to go by: such an object may belong to no table here. */
 const AMBIGUOUS_TAG = 0xff;
 const DAMAGED_TEMPLATE = 30;
+/** An object that is cut is one of the tables' where so many of its parts are there. */
+const EVIDENCE = 2;
+const NO_EVIDENCE = 5;
+
+/** Whether the length of an object runs past its end. */
+function isCut(raw: Uint8Array): boolean {
+  const { length, valueAt } = readTlvHeader(raw);
+  return valueAt + length > raw.length;
+}
 
 function describeKnown(placed: Placed, direction: Direction | undefined): DescribedNode {
   const { tlv, at, valueAt } = placed;
@@ -53,8 +70,15 @@ function describeKnown(placed: Placed, direction: Direction | undefined): Descri
   if (key !== undefined) return key;
   let best: DescribedNode | undefined;
   let least = Number.POSITIVE_INFINITY;
+  const end = at + tlv.raw.length;
+  const costOf = isCut(tlv.raw)
+    ? (node: DescribedNode): number => {
+        const { cost, read } = misfitBeforeCut([node], end);
+        return cost + (node.kind === undefined && read < EVIDENCE ? NO_EVIDENCE : 0);
+      }
+    : (node: DescribedNode): number => misfit([node]);
   const consider = (node: DescribedNode, handicap: number): void => {
-    const cost = misfit([node]) + handicap;
+    const cost = costOf(node) + handicap;
     if (cost >= least) return;
     best = node;
     least = cost;
@@ -69,7 +93,9 @@ function describeKnown(placed: Placed, direction: Direction | undefined): Descri
   if (best === undefined || tlv.tag <= AMBIGUOUS_TAG) {
     // A damaged template is still that template.
     const handicap = template === undefined ? 0 : DAMAGED_TEMPLATE;
-    for (const node of describeTlvs(tlv.raw, at)) consider(node, handicap);
+    for (const node of describeTlvs(tlv.raw, at)) {
+      if (node.kind !== 'fault') consider(node, handicap);
+    }
   }
   return best ?? fault(at, 'expected a data object');
 }

@@ -152,8 +152,13 @@ function corrupt(offset: number, why: string, cause?: unknown): AgentError {
   return new AgentError('STORE_CORRUPT', { offset, why }, { cause });
 }
 
+/** Whether octets begin as a card's file does. */
+export function isCardFile(file: Uint8Array): boolean {
+  return equalBytes(file.subarray(0, MAGIC.length), MAGIC);
+}
+
 function headOf(file: Uint8Array): Uint8Array {
-  if (file.length < HEAD_OCTETS || !equalBytes(file.subarray(0, MAGIC.length), MAGIC)) {
+  if (file.length < HEAD_OCTETS || !isCardFile(file)) {
     throw corrupt(0, 'not a card file');
   }
   return file.slice(MAGIC.length, HEAD_OCTETS);
