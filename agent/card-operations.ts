@@ -59,9 +59,6 @@ export type ScriptRun = {
   readonly profileInstallationResult?: Uint8Array;
 };
 
-/** Deadline of one APDU of an installation: a card may compute and write for long. */
-const INSTALL_APDU_MS = 120_000;
-const ES10_APDU_MS = 30_000;
 const TAG_PROFILE_INSTALLATION_RESULT = 0xbf37;
 
 /** Opens the ISD-R, does `work` on its channel, and closes it whatever happens. The basic channel is there too. */
@@ -111,10 +108,7 @@ export async function es10(
 ): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   for (const command of storeDataCommands(request, channel.maxCommandData)) {
-    const { data, sw } = await channel.transmit(encodeCommandApdu(command), {
-      timeoutMs: ES10_APDU_MS,
-      ...options,
-    });
+    const { data, sw } = await channel.transmit(encodeCommandApdu(command), options);
     if (!isSuccess(sw)) throw new AgentError('CARD_STATUS', { sw: swText(sw), command: 'STORE DATA' });
     parts.push(data);
   }
@@ -269,7 +263,7 @@ export async function playScript(
   for (const apdu of commands) {
     decodeCommandApdu(apdu);
     const to = isForBasicChannel(apdu) ? basic : channel;
-    const response = await to.transmit(apdu, { timeoutMs: INSTALL_APDU_MS, ...how });
+    const response = await to.transmit(apdu, { long: true, ...how });
     responses.push(encodeResponseApdu(response));
     lastSw = response.sw;
     onProgress?.(responses.length, commands.length);

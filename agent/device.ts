@@ -20,15 +20,17 @@ export type Device = {
   /** EF.ICCID as the modem reads it now; undefined when the card has no enabled profile. */
   readIccid(options?: DeviceOptions): Promise<Iccid | undefined>;
   registration(options?: DeviceOptions): Promise<Registration>;
-  /** Makes the modem take notice of the card again. */
-  readonly ladder: Ladder;
+  /** Brings the data context up where that is the agent's to do. Answers its address where the modem tells one. */
+  connect(options?: DeviceOptions): Promise<string | undefined>;
+  readonly modem: DeviceModem;
 };
 
 /** Every step but the first, which is to wait for the card's own REFRESH. */
 export type LadderStep = Exclude<LadderRecord['step'], 'refresh'>;
 
-export type Ladder = {
-  /** What this modem has of it, the gentlest first. */
+/** What is to be done with the modem itself. */
+export type DeviceModem = {
+  /** What makes this modem take notice of its card again, the gentlest first. */
   readonly steps: readonly LadderStep[];
   /** Safe to take again where it was cut short. */
   take(step: LadderStep, options?: DeviceOptions): Promise<void>;

@@ -101,7 +101,8 @@ async function enableIn(world: World): Promise<End> {
         return shown === undefined ? undefined : parseIccid(shown);
       },
       registration: async () => ({ stat: (world.reaches?.(enabled() ?? '', since) ?? true) ? 1 : 2 }),
-      ladder: {
+      connect: async () => undefined,
+      modem: {
         steps: world.steps ?? LADDER,
         async take(step) {
           dieAt('before step', steps.length + 1);

@@ -115,7 +115,7 @@ function verdict(
 ): Promise<Connectivity> {
   const climb = createClimb(
     {
-      ladder: context.device.ladder,
+      ladder: context.device.modem,
       clock: context.clock,
       log: context.log,
       earlier: ladder.records,

@@ -13,7 +13,7 @@ export type Climb = {
 };
 
 export type ClimbOptions = {
-  readonly ladder: Device['ladder'];
+  readonly ladder: Device['modem'];
   readonly clock: Clock;
   readonly log: Log;
   /** Steps taken before the program was started anew, those of the way there included. */

@@ -12,7 +12,6 @@ export type LoadOptions = TransmitOptions & {
   readonly onProgress?: (done: number, total: number) => void;
 };
 
-const INSTALL_APDU_MS = 120_000;
 const TAG_PROFILE_INSTALLATION_RESULT = 0xbf37;
 
 /**
@@ -29,7 +28,7 @@ export async function loadBoundProfilePackage(
   let done = 0;
   for (const command of commands) {
     const { data, sw } = await channel.transmit(encodeCommandApdu(command), {
-      timeoutMs: INSTALL_APDU_MS,
+      long: true,
       ...how,
     });
     done++;

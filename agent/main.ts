@@ -25,6 +25,7 @@ import { openLineTrace } from '../modem/line-trace.ts';
 import { probeText, reachesIsdR } from '../modem/modem-probe.ts';
 import type { ModemAddress } from './modem-port.ts';
 import { redactTraceFile } from './redact-trace.ts';
+import { modemAddressOf } from './modem-settings.ts';
 import { run } from './run.ts';
 import { readStatus, statusText } from './status.ts';
 
@@ -53,7 +54,7 @@ function addressOf(options: PortOptions): ModemAddress {
   if (options.port !== undefined && options.config === undefined) {
     return { port: options.port, baudRate: options.baud ?? 115_200, access: 'auto' };
   }
-  const { modem } = configOf(options);
+  const modem = modemAddressOf(configOf(options));
   return { ...modem, port: options.port ?? modem.port, baudRate: options.baud ?? modem.baudRate };
 }
 

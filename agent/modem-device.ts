@@ -2,6 +2,8 @@
 import { isAgentError } from '../base/errors.ts';
 import type { Card, CardChannel } from '../codec/card.ts';
 import type { Iccid } from '../codec/ids.ts';
+import type { OperatorFound } from '../modem/at-commands.ts';
+import type { DataSettings } from '../modem/data-context.ts';
 import type { Modem } from '../modem/modem.ts';
 import { registrationNumber } from '../modem/registration.ts';
 import type { Device } from './device.ts';
@@ -9,8 +11,12 @@ import type { Device } from './device.ts';
 /** +CFUN (3GPP TS 27.007, 8.2): the card is off. */
 const MINIMUM_FUNCTIONALITY = 0;
 
-/** `onApdu` is told of every command that goes to the card. */
-export async function openModemDevice(modem: Modem, onApdu: () => void): Promise<Device> {
+/** `onApdu` is told of every command that goes to the card. `data` is the context that the agent is to bring up. */
+export async function openModemDevice(
+  modem: Modem,
+  onApdu: () => void,
+  data?: DataSettings,
+): Promise<Device> {
   // Cut short between the halves of a radio cycle, or left so by others, a modem shows no card: nothing could begin.
   if ((await modem.functionality()) === MINIMUM_FUNCTIONALITY) await modem.setRadio(true);
   return {
@@ -19,15 +25,16 @@ export async function openModemDevice(modem: Modem, onApdu: () => void): Promise
     readIccid: (): Promise<Iccid | undefined> => modem.readIccid(),
     async registration() {
       const { status } = await modem.registration();
-      const plmn = await modem.operator().catch((error: unknown) => {
+      const plmn: OperatorFound = await modem.operator().catch((error: unknown) => {
         // Which network it is matters less than that there is one.
         if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER')) throw error;
         return {};
       });
-      const name = 'name' in plmn ? plmn.name : undefined;
+      const name = plmn.plmn ?? plmn.name;
       return { stat: registrationNumber(status), ...(name === undefined ? {} : { plmn: name.slice(0, 32) }) };
     },
-    ladder: {
+    connect: async (options) => (data === undefined ? undefined : modem.connectData(data, options)),
+    modem: {
       steps: modem.switchSteps,
       take: (step) => modem.takeSwitchStep(step),
       onRestart: (listener) => modem.onRestart(listener),

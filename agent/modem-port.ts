@@ -18,6 +18,10 @@ export type ModemAddress = {
   readonly access: 'auto' | 'csim' | 'cgla';
   /** Of several modems, this one. */
   readonly imei?: string | undefined;
+  /** What the owner of the device knows of this modem; absent is what the driver finds out. */
+  readonly maxCommandData?: number | undefined;
+  readonly initialise?: readonly string[] | undefined;
+  readonly deadlinesMs?: ModemOptions['deadlinesMs'];
 };
 
 export type AddressOptions = {
@@ -43,6 +47,7 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
   });
   const around = options.around ?? ((link: ByteLink) => link);
   const way = address.access === 'auto' ? {} : { way: address.access };
+  const { maxCommandData, initialise, deadlinesMs } = address;
   try {
     return await openModem({
       openLink: async () => around(await withoutMeaninglessRate(finder)),
@@ -53,6 +58,11 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
         const known = remembered?.(who) ?? {};
         return { ...known, card: { ...known.card, ...way } };
       },
+      quirks: {
+        ...(initialise === undefined ? {} : { initialise }),
+        ...(maxCommandData === undefined ? {} : { card: { maxCommandData } }),
+      },
+      ...(deadlinesMs === undefined ? {} : { deadlinesMs }),
       ...(onLearned === undefined ? {} : { onLearned }),
     });
   } catch (error) {

@@ -24,6 +24,9 @@ import { type Journal, openJournal } from './journal.ts';
 import { openModemDevice } from './modem-device.ts';
 import { openModemAt } from './modem-port.ts';
 import { loadOperators, readConfigured } from './operator-keys.ts';
+import { dataSettingsOf, modemAddressOf } from './modem-settings.ts';
+import { watchNetwork } from './network-watch.ts';
+import { enterConfiguredPin } from './pin.ts';
 import { runAgent } from './runtime.ts';
 import { decodeDurable, encodeDurable } from './state-codec.ts';
 import {
@@ -31,10 +34,13 @@ import {
   readDeviceRecord,
   memoryOf,
   readModemRecords,
+  readPinRecord,
   transfersPath,
   withModem,
   writeDeviceRecord,
   writeModemRecords,
+  writeNetworkRecord,
+  writePinRecord,
 } from './state-folder.ts';
 import { acquireStateLock } from './state-lock.ts';
 
@@ -69,7 +75,14 @@ export async function run(options: RunOptions): Promise<void> {
       figures.countLink(trace?.around(link) ?? link),
     );
     closers.push(() => modem.close());
-    const device = await openModemDevice(modem, () => figures.countApdu());
+    const data = dataSettingsOf(config);
+    await enterPin(modem, options);
+    modem.onRestart(() => {
+      enterPin(modem, options).catch((error: unknown) => {
+        log.write('warn', 'agent.pin', 'not entered', { why: errorOf(error).message });
+      });
+    });
+    const device = await openModemDevice(modem, () => figures.countApdu(), data);
     const eid = await eidOf(device, journal, options);
     if (await isPhysicalPort(config.modem.port)) {
       const cardLock = await acquireCardLock(eid);
@@ -128,6 +141,14 @@ export async function run(options: RunOptions): Promise<void> {
       { signal },
     );
     closers.push(async () => downloads.close());
+    const watching = watchNetwork(
+      { modem, data, clock, log, write: (record) => writeNetworkRecord(config.state.dir, record) },
+      { signal },
+    ).catch((error: unknown) => {
+      // Nothing but the status and a context that went down depends on it.
+      log.write('error', 'agent.network', 'the watch ended', { why: errorOf(error).message });
+    });
+    closers.push(() => watching);
     // A device with work in hand must go on without a broker; only an idle one may say that its settings are wrong.
     const hasNetwork = async (): Promise<boolean> => isRegistered(await device.registration());
     const connected = busy ? Promise.resolve() : firstConnection(link, clock, hasNetwork, { signal });
@@ -188,11 +209,25 @@ async function openConfiguredModem(
         });
       });
   };
-  return openModemAt(config.modem, {
+  return openModemAt(modemAddressOf(config), {
     clock,
     log,
     around,
     memory: { remembered: (who) => memoryOf(records, who), onLearned: keep },
+  });
+}
+
+async function enterPin(modem: Modem, { config, clock, log }: RunOptions): Promise<void> {
+  const { pinFile } = config.modem;
+  if (pinFile === undefined) return;
+  const folder = config.state.dir;
+  await enterConfiguredPin({
+    modem,
+    pinFile,
+    clock,
+    log,
+    read: () => readPinRecord(folder),
+    write: (record) => writePinRecord(folder, record),
   });
 }
 

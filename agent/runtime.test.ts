@@ -133,7 +133,8 @@ async function story(kind: 'provisioning' | 'mno-change', fault: Fault = {}): Pr
       },
       readIccid: async () => card.profiles.find((profile) => profile.enabled)?.iccid,
       registration: async () => ({ stat: fault.reaches?.(enabled() ?? '') === false ? 2 : 1 }),
-      ladder: { steps: ['radio-cycle', 'restart'], take: async () => {}, onRestart: () => () => {} },
+      connect: async () => undefined,
+      modem: { steps: ['radio-cycle', 'restart'], take: async () => {}, onRestart: () => () => {} },
     };
     const link = broker.link('device');
     const running = runAgent(

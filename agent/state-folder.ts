@@ -7,6 +7,7 @@ import { type Eid, type Imei, parseEid, parseImei } from '../codec/ids.ts';
 import type { CardMemory } from '../modem/card-lessons.ts';
 import type { OpenSession } from '../modem/card-sessions.ts';
 import type { ModemKey, ModemMemory } from '../modem/modem.ts';
+import type { NetworkRecord } from './network-watch.ts';
 
 export type DeviceRecord = { readonly eid: Eid; readonly imei: Imei };
 
@@ -118,6 +119,36 @@ export function writeBundleAnswer(
   answer: Uint8Array,
 ): Promise<void> {
   return writeWhole(join(folder, `bundle-${toHex(transactionId)}.answer`), answer);
+}
+
+export function writeNetworkRecord(folder: string, record: NetworkRecord): Promise<void> {
+  return writeWhole(join(folder, 'network.json'), `${JSON.stringify(record)}\n`);
+}
+
+/** Undefined when there is none, or none that can be read. */
+export async function readNetworkRecord(folder: string): Promise<NetworkRecord | undefined> {
+  const held = await readJson(join(folder, 'network.json'));
+  const whole =
+    typeof held?.['at'] === 'string' &&
+    typeof held['registration'] === 'string' &&
+    recordOf(held['signal']) !== undefined &&
+    Array.isArray(held['contexts']) &&
+    held['contexts'].every((context) => recordOf(context) !== undefined);
+  return whole ? (held as NetworkRecord) : undefined;
+}
+
+/** A try of the PIN in the version of its file that was tried. */
+export type PinRecord = { readonly file: string; readonly outcome: 'trying' | 'refused' };
+
+export async function readPinRecord(folder: string): Promise<PinRecord | undefined> {
+  const held = await readJson(join(folder, 'pin.json'));
+  const [file, outcome] = [held?.['file'], held?.['outcome']];
+  if (typeof file !== 'string' || (outcome !== 'trying' && outcome !== 'refused')) return undefined;
+  return { file, outcome };
+}
+
+export function writePinRecord(folder: string, record: PinRecord | undefined): Promise<void> {
+  return writeWhole(join(folder, 'pin.json'), `${JSON.stringify(record ?? {})}\n`);
 }
 
 function isWay(value: unknown): value is 'cgla' | 'csim' {

@@ -7,7 +7,9 @@ import { readLastRecord } from './journal.ts';
 import type { LastSwitch } from './last-switch.ts';
 import type { State } from './machine.ts';
 import { decodeDurable, type Durable } from './state-codec.ts';
-import { journalPath, readDeviceRecord, transfersPath } from './state-folder.ts';
+import { signalText } from '../modem/signal.ts';
+import type { NetworkRecord } from './network-watch.ts';
+import { journalPath, readDeviceRecord, readNetworkRecord, transfersPath } from './state-folder.ts';
 import { isStateLocked } from './state-lock.ts';
 
 export type Status = {
@@ -45,6 +47,8 @@ export type Status = {
     readonly reverted?: string;
     readonly told?: boolean;
   };
+  /** The network when it last changed, as the modem told it. */
+  readonly network?: NetworkRecord;
   /** Room taken by a transfer under way or waiting for its installation, in octets. */
   readonly transferBytes?: number;
 };
@@ -54,6 +58,7 @@ export async function readStatus(folder: string): Promise<Status> {
   const { state, lastSwitch }: Durable =
     last === undefined ? { state: { at: 'idle' }, handled: [] } : decodeDurable(last);
   const device = await readDeviceRecord(folder);
+  const network = await readNetworkRecord(folder);
   const transferBytes = await transferSize(folder);
   return {
     running: await isStateLocked(folder),
@@ -61,6 +66,7 @@ export async function readStatus(folder: string): Promise<Status> {
     state: state.at,
     ...(state.at === 'idle' ? {} : { procedure: procedureOf(state) }),
     ...(lastSwitch === undefined ? {} : { lastSwitch: lastSwitchOf(lastSwitch) }),
+    ...(network === undefined ? {} : { network }),
     ...(transferBytes === 0 ? {} : { transferBytes }),
   };
 }
@@ -118,6 +124,46 @@ async function transferSize(folder: string): Promise<number> {
   return octets;
 }
 
+/** `<AcT>` (3GPP TS 27.007, 7.3). */
+const ACCESS_TECHNOLOGIES: Readonly<Record<number, string>> = {
+  0: 'GSM',
+  2: 'UTRAN',
+  3: 'GSM with EGPRS',
+  4: 'UTRAN with HSDPA',
+  5: 'UTRAN with HSUPA',
+  6: 'UTRAN with HSPA',
+  7: 'E-UTRAN',
+  8: 'EC-GSM-IoT',
+  9: 'NB-IoT',
+  11: 'NR',
+  12: 'NG-RAN',
+  13: 'E-UTRA-NR',
+};
+
+function networkLines({
+  at,
+  registration,
+  operator,
+  accessTechnology: act,
+  signal,
+  contexts,
+}: NetworkRecord): [string, string][] {
+  const parts = [
+    registration,
+    ...(operator === undefined ? [] : [operator]),
+    ...(act === undefined ? [] : [ACCESS_TECHNOLOGIES[act] ?? `technology ${act}`]),
+  ];
+  const shown = contexts.filter(({ active, address }) => active !== false || address !== undefined);
+  return [
+    ['network', `${parts.join(', ')}, since ${at}`],
+    ['signal', `${signalText(signal)} at that time`],
+    ...shown.map(({ cid, apn, type, active, address }): [string, string] => {
+      const state = address ?? (active === true ? 'up, address not told' : 'state not told');
+      return ['data', `context ${cid}, ${type}, ${apn === '' ? 'APN of the network' : apn}: ${state}`];
+    }),
+  ];
+}
+
 export function statusText(status: Status): string {
   const { procedure } = status;
   const lines = [
@@ -141,6 +187,7 @@ export function statusText(status: Status): string {
     if (procedure.deadline !== undefined) lines.push(['deadline', procedure.deadline]);
   }
   if (status.lastSwitch !== undefined) lines.push(...switchLines(status.lastSwitch));
+  if (status.network !== undefined) lines.push(...networkLines(status.network));
   if (status.transferBytes !== undefined) lines.push(['transfer', `${status.transferBytes} octets on disk`]);
   return lines.map(([name = '', value = '']) => `${name.padEnd(12)}${value}`).join('\n');
 }

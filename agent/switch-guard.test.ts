@@ -42,7 +42,8 @@ function rig(first: LastSwitch | undefined) {
       return world.iccid;
     },
     registration: async () => ({ stat: 1 }),
-    ladder: {
+    connect: async () => undefined,
+    modem: {
       steps: [],
       take: async () => {},
       onRestart(listener) {

@@ -90,7 +90,7 @@ export function createSwitchGuard(options: SwitchGuardOptions): SwitchGuard {
     },
     async run({ signal }) {
       due = options.last() !== undefined;
-      const unwatch = device.ladder.onRestart(() => {
+      const unwatch = device.modem.onRestart(() => {
         // While a switch is under way its verdict is the look.
         due ||= options.last() !== undefined;
         wake();

@@ -25,11 +25,15 @@ export type ConnectivityProbe = {
   readonly log: Log;
 };
 
-/** Asks the layers once. Never throws but for INTERNAL faults: what cannot be asked is missing. */
+/**
+ * Asks the layers once. Never throws but for INTERNAL faults: what cannot be asked is missing. `onRegistered` is called when
+ * the network has the device and its broker has not been asked yet.
+ */
 export async function probeConnectivity(
   probe: ConnectivityProbe,
   expected: Iccid | undefined,
   options: { readonly signal?: AbortSignal } = {},
+  onRegistered: () => Promise<void> = () => Promise.resolve(),
 ): Promise<Connectivity> {
   const { device } = probe;
   const iccid = await attempt(probe, 'card', () => device.readIccid(options));
@@ -45,6 +49,7 @@ export async function probeConnectivity(
       ...(registration === undefined ? {} : { registration }),
     };
   }
+  await onRegistered();
   const answered = await attempt(probe, 'broker', async () => {
     await probe.brokerRoundTrip(options);
     return true;
@@ -71,6 +76,8 @@ async function attempt<T>(
 }
 
 const PROBE_EVERY_MS = 1000;
+/** How often the data context is looked after while there is no answer through it. */
+const CONNECT_EVERY_MS = 15_000;
 /** How long a card may take to show its new profile, by itself and after each step of the ladder. */
 const CARD_PATIENCE_MS = 30_000;
 /**
@@ -92,11 +99,17 @@ export async function awaitConnectivity(
   const { clock, climb, device } = probe;
   const endsAt = clock.now() + withinMs;
   // Where little time is allowed every step of the ladder gets its share of it.
-  const cardPatienceMs = Math.min(CARD_PATIENCE_MS, withinMs / (device.ladder.steps.length + 2));
+  const cardPatienceMs = Math.min(CARD_PATIENCE_MS, withinMs / (device.modem.steps.length + 2));
   await climb.resume();
+  let connectedAt = Number.NEGATIVE_INFINITY;
+  const connect = async (): Promise<void> => {
+    if (clock.now() - connectedAt < CONNECT_EVERY_MS) return;
+    await attempt(probe, 'broker', () => device.connect(options));
+    connectedAt = clock.now();
+  };
   let [cardSince, networkSince] = [clock.now(), clock.now()];
   for (;;) {
-    const found = await probeConnectivity(probe, expected, options);
+    const found = await probeConnectivity(probe, expected, options, connect);
     const now = clock.now();
     if (found.ok || now >= endsAt) return found;
     const missing = found.missing === 'broker' ? undefined : found.missing;

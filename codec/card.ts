@@ -16,8 +16,10 @@ export type CardSlot = {
 
 export type TransmitOptions = {
   readonly signal?: AbortSignal;
-  /** How long the whole exchange may take, GET RESPONSE included. */
+  /** How long the whole exchange may take, GET RESPONSE included. Left out, what the way to the card is set to. */
   readonly timeoutMs?: number;
+  /** A command of an installation or of a script: the card may compute and write for long. */
+  readonly long?: true;
 };
 
 /**

@@ -49,6 +49,16 @@ describe('the configuration of the agent', () => {
       broker: { url: 'mqtt://127.0.0.1:1883', keepaliveSeconds: 60 },
       operators: [{ name: 'mno-a', address: 'a.example', certificateFile: at('a.pem') }],
       activation: {},
+      deadlines: {
+        probeSeconds: 2,
+        querySeconds: 5,
+        channelSeconds: 10,
+        cardSeconds: 30,
+        installSeconds: 240,
+        radioSeconds: 60,
+        searchSeconds: 180,
+      },
+      data: { type: 'IP', cid: 1 },
       transfer: { windowBytes: 32_768, blockTimeoutMs: 30_000 },
       connectivity: { deadlineSeconds: 300 },
       trace: { without: 'secrets', maxBytes: 4_194_304, keep: 2 },
@@ -56,6 +66,29 @@ describe('the configuration of the agent', () => {
     });
     for (const part of [config, config.modem, config.operators, config.operators[0]])
       assert.ok(Object.isFrozen(part));
+  });
+
+  test('takes command lines for the modem as a list, from the environment as JSON', () => {
+    const initialise = ['AT^SWITCH_SLOT=1', 'at+qcfg="x",1'];
+    const modem = { port: 'auto', initialise };
+    assert.deepEqual(loadAgentConfig(write({ ...least(), modem }), {}).modem.initialise, initialise);
+    const env = { EUICC_AGENT_MODEM_INITIALISE: JSON.stringify(initialise) };
+    assert.deepEqual(loadAgentConfig(write(least()), env).modem.initialise, initialise);
+    for (const wrong of [['LS'], ['AT\rAT+CFUN=0'], 'AT', [1]]) {
+      const given = write({ ...least(), modem: { port: 'auto', initialise: wrong } });
+      assert.match(faults(() => loadAgentConfig(given, {}))[0] ?? '', /^modem\.initialise/);
+    }
+  });
+
+  test('a data context needs its access point, and a password where it is checked', () => {
+    const data = (given: object): string[] =>
+      faults(() => loadAgentConfig(write({ ...least(), data: given }), {}));
+    assert.match(data({ auth: 'pap' })[0] ?? '', /^data\.apn/);
+    assert.match(data({ apn: 'iot.example', auth: 'chap' })[0] ?? '', /^data\.user/);
+    assert.match(data({ apn: 'iot.example', auth: 'chap', user: 'u' })[0] ?? '', /^data\.passwordFile/);
+    assert.match(data({ apn: 'iot"example' })[0] ?? '', /^data\.apn/);
+    const whole = { apn: 'iot.example', auth: 'pap', user: 'u', passwordFile: 'closed.key' };
+    assert.equal(loadAgentConfig(write({ ...least(), data: whole }), {}).data.auth, 'pap');
   });
 
   test('takes the environment over the file and the command line over both', () => {
@@ -94,21 +127,21 @@ describe('the configuration of the agent', () => {
       loadAgentConfig(write(content), env, { 'modem.speed': '1', 'connectivity.deadlineSeconds': '4' }),
     );
     assert.deepEqual(found.toSorted(), [
-      'EUICC_AGENT_MODEM_PROT: is an unknown variable, expected one of EUICC_AGENT_MODEM_PORT, EUICC_AGENT_MODEM_BAUD_RATE, EUICC_AGENT_MODEM_IMEI, EUICC_AGENT_MODEM_ACCESS',
+      'EUICC_AGENT_MODEM_PROT: is an unknown variable, expected one of EUICC_AGENT_MODEM_PORT, EUICC_AGENT_MODEM_BAUD_RATE, EUICC_AGENT_MODEM_IMEI, EUICC_AGENT_MODEM_ACCESS, EUICC_AGENT_MODEM_MAX_COMMAND_DATA, EUICC_AGENT_MODEM_INITIALISE, EUICC_AGENT_MODEM_PIN_FILE',
       `broker.caFile (from the file): found "${at('gone.pem')}", which does not exist, expected the path of a PEM file`,
       `broker.certFile (from the file): found "${at('folder')}", which is no file, expected the path of a PEM file`,
       `broker.keyFile (from the file): found "${at('open.key')}", which others may use (mode 0644), expected the path of a PEM file, closed to others (mode 0600)`,
       'broker.url (from the file): found "http://broker", expected an address of the form mqtt://host:port or mqtts://host:port',
       'connectivity.deadlineSeconds (from the command line): found 4, expected an integer from 5 to 3600',
       'log.level (from EUICC_AGENT_LOG_LEVEL): found "loud", expected one of trace, debug, info, warn, error',
-      'modem.acces (from the file): is an unknown key, expected one of port, baudRate, imei, access',
+      'modem.acces (from the file): is an unknown key, expected one of port, baudRate, imei, access, maxCommandData, initialise, pinFile',
       'modem.baudRate (from the file): found "115200", expected an integer from 300 to 4000000',
       'modem.port (from the file): found "", expected the path of a serial port, its name, tcp://HOST:PORT, or auto',
-      'modem.speed (from the command line): is an unknown key, expected one of port, baudRate, imei, access',
+      'modem.speed (from the command line): is an unknown key, expected one of port, baudRate, imei, access, maxCommandData, initialise, pinFile',
       'operators[0].extra (from the file): found an unknown key, expected name, address, certificateFile',
       'operators[0].name (from the file): found "MNO A", expected 1 to 32 lower-case letters, digits and hyphens',
       'operators[1] (from the file): found 7, expected a record with name, address, certificateFile',
-      'radio (from the file): is an unknown key, expected one of state, modem, broker, operators, activation, transfer, connectivity, trace, log',
+      'radio (from the file): is an unknown key, expected one of state, modem, deadlines, data, broker, operators, activation, transfer, connectivity, trace, log',
       'state.dir: is missing, expected the path of a folder; set it in the file or as EUICC_AGENT_STATE_DIR',
       'transfer (from the file): found [], expected a section with windowBytes, blockTimeoutMs',
     ]);

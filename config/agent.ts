@@ -1,10 +1,16 @@
 // What the device agent can be told, and the loading of it.
-import { choice, file, integer, path, records, serialPort, serverUrl, shown, text } from './kinds.ts';
+import { choice, file, integer, path, records, serialPort, serverUrl, shown, text, texts } from './kinds.ts';
 import { type Config, loadConfig, type Rule, type Table } from './table.ts';
 
 const OPERATOR_NAME = /^[a-z0-9][a-z0-9-]*$/;
 const ADDRESS = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/;
 const address = text(253, ADDRESS, 'a host name, as profiles bear it for their notifications');
+const seconds = (what: string, value: number) =>
+  ({
+    kind: integer(1, 3600),
+    default: value,
+    doc: `The most seconds that ${what} may take.`,
+  }) as const;
 const operatorName = text(32, OPERATOR_NAME, '1 to 32 lower-case letters, digits and hyphens');
 
 export const agentTable = {
@@ -37,6 +43,62 @@ export const agentTable = {
         kind: choice('auto', 'csim', 'cgla'),
         default: 'auto',
         doc: 'How APDUs reach the card: AT+CSIM, AT+CCHO with AT+CGLA, or whichever the modem offers.',
+      },
+      maxCommandData: {
+        kind: integer(16, 255),
+        optional: true,
+        doc: 'The most octets of data in one command to the card. Left out, 255, and less where the modem turns out to carry less.',
+      },
+      initialise: {
+        kind: texts(16, text(200, /^at[\x20-\x7e]*$/i, 'an AT command line')),
+        optional: true,
+        doc: 'AT command lines that this modem needs after every start, such as the choice of its eSIM slot. What it refuses of them is left out.',
+      },
+      pinFile: {
+        kind: file('a file with the PIN', { secret: true }),
+        optional: true,
+        doc: 'File with the PIN of the card, closed to others (mode 0600). A PIN that was refused is not tried again before the file is changed.',
+      },
+    },
+    deadlines: {
+      probeSeconds: seconds('a modem that works may take to answer AT', 2),
+      querySeconds: seconds('a question to the modem', 5),
+      channelSeconds: seconds('the opening of a channel to the card', 10),
+      cardSeconds: seconds('a command to the card', 30),
+      installSeconds: seconds('a command of an installation, which the card may take long for,', 240),
+      radioSeconds: seconds('switching the radio, or a restart,', 60),
+      searchSeconds: seconds('a search for networks, or an attach,', 180),
+    },
+    data: {
+      apn: {
+        kind: text(100, /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'an access point name'),
+        optional: true,
+        doc: 'Access point name of the data context. The agent defines the context, and brings it up wherever the modem has not done so. Left out, the contexts are left alone.',
+      },
+      type: {
+        kind: choice('IP', 'IPV6', 'IPV4V6'),
+        default: 'IP',
+        doc: 'Type of the data context (3GPP TS 27.007, +CGDCONT).',
+      },
+      cid: {
+        kind: integer(1, 15),
+        default: 1,
+        doc: 'Number of the data context. 1 is the one that most modems attach with.',
+      },
+      auth: {
+        kind: choice('none', 'pap', 'chap'),
+        optional: true,
+        doc: 'How the access point checks user and password. Left out, what the modem has is left alone. Needs data.apn.',
+      },
+      user: {
+        kind: text(64, /^[^"]*$/, 'text of 1 to 64 characters without a quote'),
+        optional: true,
+        doc: 'User name of the access point, for data.auth pap or chap.',
+      },
+      passwordFile: {
+        kind: file('a file with the password', { secret: true }),
+        optional: true,
+        doc: 'File with the password of the access point, closed to others (mode 0600).',
       },
     },
     broker: {
@@ -160,6 +222,7 @@ export function loadAgentConfig(
     namesAreDistinct,
     activationIsKnown,
     tlsFits,
+    dataFits,
   ]);
 }
 
@@ -197,5 +260,20 @@ const tlsFits: Rule<typeof agentTable> = {
     if ((broker.certFile === undefined) === (broker.keyFile === undefined)) return [];
     const path = broker.certFile === undefined ? 'broker.certFile' : 'broker.keyFile';
     return [{ path, found: 'nothing', expected: 'both broker.certFile and broker.keyFile, or neither' }];
+  },
+};
+
+const dataFits: Rule<typeof agentTable> = {
+  keys: ['data.apn', 'data.auth', 'data.user', 'data.passwordFile'],
+  check({ data }) {
+    const needs = (path: string, expected: string) => [{ path, found: 'nothing', expected }];
+    if (data.auth !== undefined && data.apn === undefined)
+      return needs('data.apn', 'a name, since data.auth is given');
+    const checked = data.auth === 'pap' || data.auth === 'chap';
+    if (checked && data.user === undefined)
+      return needs('data.user', `a name, since data.auth is ${data.auth}`);
+    if (checked && data.passwordFile === undefined)
+      return needs('data.passwordFile', `a file, since data.auth is ${data.auth}`);
+    return [];
   },
 };

@@ -147,6 +147,34 @@ export function serverUrl(...protocols: readonly string[]): Kind<string> {
   };
 }
 
+/** A list of texts of one form. As text it is written as JSON. */
+export function texts(max: number, each: Kind<string>): Kind<readonly string[]> {
+  const expected = `a list of at most ${max}, each ${each.expected}`;
+  return {
+    expected,
+    read(value, place, report) {
+      if (!Array.isArray(value) || value.length > max) {
+        report({ path: place.path, found: shown(value), expected });
+        return undefined;
+      }
+      const items = value.map((item: unknown, i) =>
+        each.read(item, { ...place, path: `${place.path}[${i}]` }, report),
+      );
+      const whole = items.filter((item) => item !== undefined);
+      return whole.length === items.length ? whole : undefined;
+    },
+    fromText: jsonOrText,
+  };
+}
+
+function jsonOrText(given: string): unknown {
+  try {
+    return JSON.parse(given);
+  } catch {
+    return given;
+  }
+}
+
 /** A list of records, each with exactly the given fields. As text it is written as JSON. */
 export function records<const F extends Readonly<Record<string, Kind<unknown>>>>(
   min: number,
@@ -184,13 +212,7 @@ export function records<const F extends Readonly<Record<string, Kind<unknown>>>>
       const whole = items.filter((item) => item !== undefined);
       return whole.length === items.length ? whole : undefined;
     },
-    fromText(given) {
-      try {
-        return JSON.parse(given);
-      } catch {
-        return given;
-      }
-    },
+    fromText: jsonOrText,
   };
 }
 

@@ -61,7 +61,14 @@ export const revision = text(
 export const serialNumber = text('AT+CGSN', /^(?:\+CGSN\s*:\s*)?"?(\d{15})\d{0,2}"?\s*$/);
 
 /** 8.3. */
-export const pinState = text('AT+CPIN?', /^\+CPIN\s*:\s*"?([A-Z0-9 -]+?)"?\s*$/);
+export const pinState = text('AT+CPIN?', /^\+CPIN\s*:\s*"?([A-Za-z0-9 -]+?)"?\s*$/);
+/** 8.65: tries that are left of the PIN. */
+export const pinTries: AtCommand<[], number> = {
+  send: () => 'AT+CPINR="SIM PIN"',
+  answer: /^\+CPINR\s*:\s*"?SIM PIN"?\s*,\s*(\d{1,2})/,
+  deadline: 'channel',
+  read: ([line]) => line && Number(line[1]),
+};
 export const enterPin: AtCommand<[string], true> = {
   send: (pin) => `AT+CPIN="${pin}"`,
   deadline: 'channel',
@@ -97,16 +104,68 @@ export const registration: AtCommand<[RegistrationCommand], string> = {
   read: firstGroup,
 };
 
+/** What +COPS names: the operator in the format that is set, as text or as MCC and MNC. */
+export type OperatorFound = {
+  readonly name?: string;
+  readonly plmn?: string;
+  readonly accessTechnology?: number;
+};
+const NUMERIC_FORMAT = '2';
+
 /** 7.3: mode, format, operator, access technology. */
-export const operatorName: AtCommand<[], { readonly name?: string; readonly accessTechnology?: number }> = {
+export const operatorName: AtCommand<[], OperatorFound> = {
   send: () => 'AT+COPS?',
-  answer: /^\+COPS\s*:\s*\d+(?:\s*,\s*\d+\s*,\s*"?([^",]*)"?(?:\s*,\s*(\d+))?)?/,
+  answer: /^\+COPS\s*:\s*\d+(?:\s*,\s*(\d+)\s*,\s*"?([^",]*)"?(?:\s*,\s*(\d+))?)?/,
   deadline: 'query',
-  read: ([line]) =>
-    line && {
-      ...(line[1] === undefined || line[1] === '' ? {} : { name: line[1] }),
-      ...(line[2] === undefined ? {} : { accessTechnology: Number(line[2]) }),
-    },
+  read: ([line]) => {
+    if (line === undefined) return undefined;
+    const [, format, operator = '', technology] = line;
+    const named =
+      operator.trim() === ''
+        ? {}
+        : format === NUMERIC_FORMAT && /^\d{5,6}$/.test(operator)
+          ? { plmn: operator }
+          : { name: operator };
+    return { ...named, ...(technology === undefined ? {} : { accessTechnology: Number(technology) }) };
+  },
+};
+
+/** 7.3: what is on the air. Takes minutes, and some modems leave their network for it. */
+export type NetworkFound = {
+  readonly stat: 'unknown' | 'available' | 'current' | 'forbidden';
+  readonly name: string;
+  readonly plmn: string;
+  readonly accessTechnology?: number;
+};
+const NETWORK_STATS = ['unknown', 'available', 'current', 'forbidden'] as const;
+const NAME = String.raw`\s*(?:"([^"]*)"|([^",()]*))\s*`;
+const NETWORK = new RegExp(
+  String.raw`\(\s*([0-3])\s*,${NAME},${NAME},\s*"?(\d{5,6})"?\s*(?:,\s*(\d+)\s*)?\)`,
+  'g',
+);
+export const networkSearch: AtCommand<[], readonly NetworkFound[]> = {
+  send: () => 'AT+COPS=?',
+  answer: /^\+COPS\s*:\s*(.*)$/,
+  deadline: 'search',
+  read: (lines) =>
+    lines.length === 0
+      ? undefined
+      : lines.flatMap((line) =>
+          [...(line[1] ?? '').matchAll(NETWORK)].map(
+            ([, stat, quoted, bare = '', , , plmn = '', technology]) => ({
+              stat: NETWORK_STATS[Number(stat)] ?? 'unknown',
+              name: quoted ?? bare.trim(),
+              plmn,
+              ...(technology === undefined ? {} : { accessTechnology: Number(technology) }),
+            }),
+          ),
+        ),
+};
+/** 7.3: 0 by itself, 1 the given one alone, 4 the given one first. */
+export const selectNetwork: AtCommand<[plmn: string | undefined], true> = {
+  send: (plmn) => (plmn === undefined ? 'AT+COPS=0' : `AT+COPS=1,2,"${plmn}"`),
+  deadline: 'search',
+  read: () => true,
 };
 
 /** 8.5: received signal strength 0 to 31, 99 when not known. */
@@ -125,10 +184,18 @@ export const readBinary: AtCommand<[number, number], ResponseApdu> = {
   read: ([line]) => line && { sw: Number(line[1]) * 256 + Number(line[2]), data: fromHex(line[3] ?? '') },
 };
 
-/** Vendors' own ways to the ICCID; digits as people read them. */
-export const VENDOR_ICCID = ['AT+QCCID', 'AT+CCID', 'AT+ICCID', 'AT%CCID'].map((line) =>
-  text(line, /^(?:[+%^]Q?I?CCID\s*:\s*)?"?(\d{18,20})[Ff]?"?\s*$/),
-);
+/** Vendors' own ways to the ICCID, the commonest first; digits as people read them. */
+export const VENDOR_ICCID = [
+  'AT+QCCID',
+  'AT+CCID',
+  'AT+ICCID',
+  'AT%CCID',
+  'AT#CCID',
+  'AT+CICCID',
+  'AT^ICCID?',
+  'AT+CCID?',
+  'AT+ICCID?',
+].map((line) => text(line, /^(?:[+%^#]?[QCI]?I?CCID\s*:\s*)?"?(\d{18,20})[Ff]{0,2}"?\s*$/));
 
 /** 8.17. */
 export const csim: AtCommand<[Uint8Array], ResponseApdu> = {

@@ -46,6 +46,9 @@ export function createModemCard(options: ModemCardOptions): ModemCard {
     if (closed) throw new AgentError('LINK_CLOSED');
   };
 
+  const deadlineOf = (how: TransmitOptions, kind: DeadlineClass): number =>
+    session.deadlinesMs[how.long === true ? 'install' : kind];
+
   const channelOf = (opened: CardSession, way: CardWayKind): CardChannel => {
     const chain = createChainWatch();
     let state: 'open' | 'lost' | 'closed' = 'open';
@@ -54,7 +57,7 @@ export function createModemCard(options: ModemCardOptions): ModemCard {
       if (state === 'closed') throw new AgentError('LINK_CLOSED');
       if (state === 'lost') throw new AgentError('CARD_LOST', { why: 'the channel must be opened anew' });
       chain.see(command);
-      const endsAt = clock.now() + (how.timeoutMs ?? session.deadlinesMs[chain.deadline]);
+      const endsAt = clock.now() + (how.timeoutMs ?? deadlineOf(how, chain.deadline));
       const dataOctets = command.length > 5 ? (command[4] ?? 0) : 0;
       let fetching = false;
       const send = (apdu: Uint8Array): Promise<ResponseApdu> => {
@@ -96,7 +99,7 @@ export function createModemCard(options: ModemCardOptions): ModemCard {
   const sendBasic = csimSender(session, lessons);
   const transmitBasic = async (command: Uint8Array, how: TransmitOptions): Promise<ResponseApdu> => {
     assertOpen();
-    const o = sendOptions(how, how.timeoutMs ?? session.deadlinesMs.card);
+    const o = sendOptions(how, how.timeoutMs ?? deadlineOf(how, 'card'));
     const rules = { keepLe: lessons.quirks.keepLe ?? false };
     try {
       return await exchangeApdu(command, (apdu) => sendBasic(0, apdu, o), rules);

@@ -7,10 +7,14 @@ import {
   functionality,
   manufacturer,
   model,
+  type NetworkFound,
+  networkSearch,
+  type OperatorFound,
   operatorName,
   rawLine,
   readFunctionality,
   revision,
+  selectNetwork,
   serialNumber,
   signalQuality,
 } from './at-commands.ts';
@@ -18,6 +22,7 @@ import type { AtSession, DeadlineClass, RunOptions } from './at-session.ts';
 import type { ByteLink } from './byte-link.ts';
 import { createCardLessons, type CardLessons, type CardMemory } from './card-lessons.ts';
 import type { OpenSession } from './card-sessions.ts';
+import { connectData, type DataSettings, type DataState, readDataState } from './data-context.ts';
 import { createModemCard, type ModemCard } from './modem-card.ts';
 import { openModemLine, type ModemLine } from './modem-line.ts';
 import {
@@ -30,7 +35,8 @@ import {
 } from './profile-switch.ts';
 import { findFamily, mergeQuirks, type ModemQuirks } from './quirks.ts';
 import { createRegistrationWatch, readRegistration, type Registration } from './registration.ts';
-import { createPinEntry, readIccid, readSimState, type SimState } from './sim-state.ts';
+import { readSignal, type Signal } from './signal.ts';
+import { createPinEntry, readIccid, readPinTries, readSimState, type SimState } from './sim-state.ts';
 
 export type ModemIdentity = {
   readonly imei: Imei;
@@ -70,16 +76,27 @@ export type Modem = {
   imei(): Promise<Imei>;
   identity(): Promise<ModemIdentity>;
   simState(): Promise<SimState>;
-  /** At most one try in the life of this object. Throws `PIN_REFUSED`. */
+  /** No further try in the life of this object once one was refused. Throws `PIN_REFUSED`. */
   enterPin(pin: Secret<string>): Promise<void>;
+  /** Tries that are left of the PIN; undefined where nobody tells. */
+  pinTries(): Promise<number | undefined>;
   /** EF.ICCID as it is now. Throws while the card is not ready. */
   readIccid(): Promise<Iccid>;
   registration(): Promise<Registration>;
   /** Calls at every change that the modem reports; the answer cancels. */
   onRegistration(listener: (registration: Registration) => void): () => void;
-  operator(): Promise<{ readonly name?: string; readonly accessTechnology?: number }>;
+  operator(): Promise<OperatorFound>;
+  /** What is on the air: takes minutes, and the modem may leave its network for it. */
+  networks(options?: RunOptions): Promise<readonly NetworkFound[]>;
+  /** Stays with the network of this MCC and MNC alone, or chooses by itself again. */
+  selectNetwork(plmn?: string, options?: RunOptions): Promise<void>;
   /** +CSQ: 0 to 31, 99 when not known. */
   signalQuality(): Promise<number>;
+  signal(): Promise<Signal>;
+  /** Attachment and data contexts as they are. */
+  dataState(): Promise<DataState>;
+  /** Brings the data context up as far as it is not, and answers its address where the modem tells one. */
+  connectData(settings: DataSettings, options?: RunOptions): Promise<string | undefined>;
   setRadio(on: boolean): Promise<void>;
   /** +CFUN: 0 minimum, 1 full, 4 without radio; undefined where the modem does not tell. */
   functionality(): Promise<number | undefined>;
@@ -163,11 +180,22 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
     }),
     simState: async () => readSimState(await line.live()),
     enterPin: async (pin) => enterPin(await line.live(), pin),
+    async pinTries() {
+      const session = await line.live();
+      return readPinTries(session, cards.of(session));
+    },
     readIccid: () => iccid(),
     registration: async () => watch.set(await readRegistration(await line.live())),
     onRegistration: (listener) => watch.subscribe(listener),
     operator: async () => (await line.live()).run(operatorName, []),
+    networks: async (how = {}) => (await line.live()).run(networkSearch, [], how),
+    selectNetwork: async (plmn, how = {}) => {
+      await (await line.live()).run(selectNetwork, [plmn], how);
+    },
     signalQuality: async () => (await line.live()).run(signalQuality, []),
+    signal: async () => readSignal(await line.live()),
+    dataState: async () => readDataState(await line.live()),
+    connectData: async (settings, how = {}) => connectData(await line.live(), settings, log, how),
     setRadio,
     functionality: async () =>
       (await line.live()).run(readFunctionality, []).catch((error: unknown) => {

@@ -5,7 +5,7 @@ import { AID_USIM, decodeIccid, encodeAid, parseIccid, type Iccid } from '../cod
 import type { Card, CardChannel } from '../codec/card.ts';
 import { fromHex } from '../base/bytes.ts';
 import { swText } from '../codec/apdu.ts';
-import { enterPin, pinState, readBinary, VENDOR_ICCID } from './at-commands.ts';
+import { enterPin, pinState, pinTries, readBinary, VENDOR_ICCID } from './at-commands.ts';
 import { cmeErrorOf, type AtSession, type RunOptions } from './at-session.ts';
 import { CME } from './cme-errors.ts';
 
@@ -24,6 +24,15 @@ const BY_CODE: Readonly<Record<string, SimState>> = {
   READY: { is: 'ready' },
   'SIM PIN': { is: 'pin-required' },
   'SIM PUK': { is: 'puk-required' },
+  // The second PIN guards nothing that is needed here.
+  'SIM PIN2': { is: 'ready' },
+  'SIM PUK2': { is: 'ready' },
+  // What modems say in place of an error (Quectel, SIMCom, Fibocom).
+  'NOT INSERTED': { is: 'absent' },
+  'SIM REMOVED': { is: 'absent' },
+  'NOT READY': { is: 'busy' },
+  'SIM BUSY': { is: 'busy' },
+  'SIM FAILURE': { is: 'failed' },
 };
 
 /** Errors of a card that is absent, locked or still starting: no other way of reading will do better. */
@@ -38,7 +47,7 @@ const NOT_READY: readonly number[] = [
 
 export async function readSimState(session: AtSession, options: RunOptions = {}): Promise<SimState> {
   try {
-    const code = await session.run(pinState, [], options);
+    const code = (await session.run(pinState, [], options)).toUpperCase();
     return BY_CODE[code] ?? { is: 'locked', lock: code };
   } catch (error) {
     const cme = cmeErrorOf(error);
@@ -52,7 +61,7 @@ export async function readSimState(session: AtSession, options: RunOptions = {})
 }
 
 /**
- * A function that enters the PIN at most once in its life, and only when the card asks for it: three wrong tries block a
+ * A function that enters the PIN when the card asks for it, and never again once one was refused: three wrong tries block a
  * card. Throws `PIN_REFUSED`.
  */
 export function createPinEntry(): (session: AtSession, pin: Secret<string>) => Promise<void> {
@@ -68,7 +77,33 @@ export function createPinEntry(): (session: AtSession, pin: Secret<string>) => P
     } catch (error) {
       throw new AgentError('PIN_REFUSED', { state: state.is, tried }, { cause: errorOf(error) });
     }
+    // A right one gives the card all its tries again, and it asks anew after each reset.
+    tried = false;
   };
+}
+
+/** VERIFY without data asks how many tries are left (ETSI TS 102 221, 11.1.9). */
+const VERIFY_EMPTY = Uint8Array.of(0x00, 0x20, 0x00, 0x01, 0x00);
+
+/** Tries that are left of the PIN, of the modem or of the card itself; undefined where neither tells. Costs none. */
+export async function readPinTries(
+  session: AtSession,
+  card: Pick<Card, 'basic'>,
+  options: RunOptions = {},
+): Promise<number | undefined> {
+  try {
+    return await session.run(pinTries, [], options);
+  } catch (error) {
+    if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER')) throw error;
+  }
+  try {
+    const how = options.signal === undefined ? {} : { signal: options.signal };
+    const { sw } = await card.basic.transmit(VERIFY_EMPTY, how);
+    return (sw & 0xfff0) === 0x63c0 ? sw & 0xf : undefined;
+  } catch (error) {
+    if (!isAgentError(error, 'CARD_ACCESS', 'CARD_LOST')) throw error;
+    return undefined;
+  }
 }
 
 /** EF.ICCID under the MF (ETSI TS 102 221, 13.2). */

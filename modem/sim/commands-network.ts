@@ -170,6 +170,23 @@ function isActive({ equipment }: CommandContext, cid: number): boolean {
   return cid === DEFAULT_BEARER && equipment.service.bearer;
 }
 
+/** Authentication of a context (10.1.31): none, PAP, CHAP. The password is never told. */
+const cgauth: CommandRow = {
+  test: () => ['+CGAUTH: (1-16),(0-2),(0-64),(0-64)'],
+  read: ({ settings }) =>
+    [...settings.contexts.keys()].map(
+      (cid) => `+CGAUTH: ${cid},${settings.values.get(`+CGAUTH ${cid}`) ?? '0'}`,
+    ),
+  set: ({ settings }, [id, protocol, user, password]) => {
+    const cid = numberOf(id, [1, 16]);
+    const wanted = numberOf(protocol, [0, 2], 0);
+    if (cid === undefined || wanted === undefined || !settings.contexts.has(cid)) return 'ERROR';
+    if (wanted > 0 && (user === undefined || password === undefined)) return { cme: CME.incorrectParameters };
+    settings.values.set(`+CGAUTH ${cid}`, wanted === 0 ? '0' : `${wanted},"${user?.text ?? ''}"`);
+    return DONE;
+  },
+};
+
 const cgatt: CommandRow = {
   test: () => ['+CGATT: (0,1)'],
   read: ({ equipment }) => [`+CGATT: ${equipment.service.state.is === 'registered' ? 1 : 0}`],
@@ -270,6 +287,7 @@ export function networkCommands(air: Air): CommandTable {
     '+CGDCONT': cgdcont,
     '+CGCONTRDP': cgcontrdp,
     '+CGATT': cgatt,
+    '+CGAUTH': cgauth,
     '+CGACT': cgact,
     '+CGPADDR': cgpaddr,
     '+CGEREP': keptSetting('+CGEREP', ['0', '1', '2'], false),
