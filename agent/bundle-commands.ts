@@ -14,6 +14,7 @@ import { readBundle, signerOf } from '../transport/offline-bundle.ts';
 import { acquireCardLock, isPhysicalPort } from './card-lock.ts';
 import { checkBundle, loadBundle } from './load-bundle.ts';
 import { openModemAt } from './modem-port.ts';
+import { modemAddressOf } from './modem-settings.ts';
 import { loadOperators } from './operator-keys.ts';
 import { readBundleAttempts, writeBundleAnswer, writeBundleAttempts } from './state-folder.ts';
 import { acquireStateLock } from './state-lock.ts';
@@ -113,7 +114,7 @@ export async function loadBundleFile(
       const cardLock = await acquireCardLock(bundle.eid);
       closers.push(() => cardLock.release());
     }
-    const modem = await openModemAt(config.modem, { clock, log: silentLog });
+    const modem = await openModemAt(modemAddressOf(config), { clock, log: silentLog });
     closers.push(() => modem.close());
     const answer = await loadBundle(
       {
