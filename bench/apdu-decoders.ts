@@ -6,6 +6,15 @@ import {
   encodeCommandApdu,
   encodeResponseApdu,
 } from '../codec/apdu.ts';
+import { encodeDataGrouping, readDataGroupings } from '../codec/data-groupings.ts';
+import {
+  decodeGpCertificate,
+  decodeGpPoint,
+  encodeGpCertificate,
+  encodeGpCertificateBody,
+  encodeGpPoint,
+} from '../codec/gp-certificate.ts';
+import { decodeAgreedKeyset, encodeAgreedKeyset } from '../codec/key-agreement.ts';
 import { deleteKeyCommand, putKeyCommand, readDeleteKey, readPutKey } from '../codec/put-key.ts';
 import {
   decodeCompactResponse,
@@ -37,6 +46,21 @@ const samplePutKey = (dice: Dice): Uint8Array => {
   return putKeyCommand({ replaces: 0, version: 0x31, identifier: 1, keys: [key, key, key] }).data;
 };
 
+const sampleCertificate = (dice: Dice): Uint8Array =>
+  encodeGpCertificate(
+    encodeGpCertificateBody({
+      serialNumber: dice.bytes(4),
+      caIdentifier: dice.bytes(8),
+      subject: dice.bytes(8),
+      expiry: dice.bytes(4),
+      role: below(dice, 4),
+      caKeyIdentifier: dice.bytes(20),
+      curve: 'P-256',
+      publicKey: dice.bytes(65),
+    }),
+    dice.bytes(64),
+  );
+
 export const APDU_DECODERS: readonly Decoder[] = [
   decoder('decodeCommandApdu', sampleCommand, decodeCommandApdu, encodeCommandApdu),
   decoder(
@@ -50,6 +74,33 @@ export const APDU_DECODERS: readonly Decoder[] = [
     'readDeleteKey',
     (dice) => deleteKeyCommand(below(dice, 256)).data,
     (data) => readDeleteKey(data),
+  ),
+  decoder(
+    'readDataGroupings',
+    (dice) =>
+      concat(
+        encodeDataGrouping(0x3a01, dice.bytes(below(dice, 300))),
+        encodeDataGrouping(0x85, dice.bytes(16)),
+      ),
+    readDataGroupings,
+  ),
+  decoder('decodeGpCertificate', sampleCertificate, decodeGpCertificate),
+  decoder(
+    'decodeGpPoint',
+    (dice) => encodeGpPoint('P-256', dice.bytes(65)),
+    (bytes) => decodeGpPoint(bytes),
+  ),
+  decoder(
+    'decodeAgreedKeyset',
+    (dice) =>
+      encodeAgreedKeyset({
+        version: below(dice, 256),
+        keyOctets: 16,
+        replaces: below(dice, 2) === 1,
+        derivationRandom: below(dice, 2) === 1,
+        counter: 0,
+      }),
+    decodeAgreedKeyset,
   ),
   decoder(
     'readRemoteScript',

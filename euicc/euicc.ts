@@ -128,7 +128,7 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
   const object = (name: number): Uint8Array | undefined => cardObject(record, scp03Size(state), name);
   const present = (): PresentedProfile => presented(state, log, object, profiles.enabled?.number);
   const profile = present();
-  const isdR = createIsdR(es10);
+  const isdR = createIsdR(es10, random);
   const ecasd = createEcasd({ state, record });
   const isdPs = createIsdPs({ state, profiles, cardObject: object });
   const card: Card = {

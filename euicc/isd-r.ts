@@ -1,15 +1,22 @@
 // The ISD-R as an applet: SELECT, SCP03, STORE DATA to the ES10 functions (SGP.22 5.7.1, 5.7.2; GlobalPlatform 11).
+import { equalBytes } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
+import type { Random } from '../base/random.ts';
 import { type CommandApdu, SW } from '../codec/apdu.ts';
 import { encodeTlv, readTlvHeader, tagText } from '../codec/ber-tlv.ts';
 import { AID_ISD_R, encodeAid } from '../codec/ids.ts';
+import { GP_ROLE } from '../codec/gp-certificate.ts';
 import { EuiccInfo2 } from '../codec/rsp/euicc-info.ts';
 import { version } from '../codec/rsp/types.ts';
 import { flags } from '../codec/tlv-names.ts';
 import { createStoreDataReassembler, type StoreDataReassembler } from '../codec/store-data.ts';
 import { MAXIMUM_LENGTH } from './domain/applet.ts';
+import { domainNumbers } from './domain/card-data.ts';
+import { isdPKeys } from './domain/isd-p.ts';
 import { createIsdRDomain } from './domain/isd-r-domain.ts';
+import { type AgreementTarget, createKeyEstablishment } from './domain/key-establishment.ts';
 import { manage } from './domain/management.ts';
+import { isdRKeys } from './domain/stored-keys.ts';
 import { CONFIGURATION_FUNCTIONS } from './es10/configuration.ts';
 import { createLoader, DOWNLOAD_FUNCTIONS } from './es10/download.ts';
 import { INFO_FUNCTIONS } from './es10/euicc-info.ts';
@@ -19,7 +26,8 @@ import { PROFILE_LIST_FUNCTIONS } from './es10/profile-list.ts';
 import { PROFILE_STATE_FUNCTIONS } from './es10/profile-state.ts';
 import { IOT_FUNCTIONS } from './iot/functions.ts';
 import type { Applet } from './os/card.ts';
-import { ok, type Reply, status } from './os/reply.ts';
+import { ok, refuse, type Reply, status } from './os/reply.ts';
+import type { Profile } from './profiles.ts';
 import type { BppLoader } from './rsp/bound-profile-package.ts';
 import { createSecureChannel, type SecureChannel } from './secure-channel.ts';
 
@@ -36,6 +44,11 @@ const FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
 );
 
 const INS_STORE_DATA = 0xe2;
+const INS_INSTALL = 0xe6;
+/** P1 of STORE DATA: data groupings; whether it is the last block, and whether it has an answer. Of INSTALL. */
+const P1_GROUPINGS = 0x08;
+const P1_BLOCK = 0x81;
+const P1_PERSONALIZATION = 0x20;
 const TAG_BOUND_PROFILE_PACKAGE = 0xbf36;
 /** Begins a new RSP session: an installation that has not ended is interrupted by it. */
 const TAG_GET_CHALLENGE = 0xbf2e;
@@ -45,7 +58,12 @@ const TAG_CANCEL_SESSION = 0xbf41;
 const FUNCTION_TAG = 0xbf;
 
 /** What one logical channel holds; the RSP session itself belongs to the card. */
-type Session = { readonly blocks: StoreDataReassembler; readonly secure: SecureChannel };
+type Session = {
+  readonly blocks: StoreDataReassembler;
+  readonly secure: SecureChannel;
+  /** The ISD-P that STORE DATA is for, after INSTALL [for personalization] (GlobalPlatform 11.5.2.3.6). */
+  personalizing?: Profile;
+};
 
 /** The ISD-R, which takes its commands over the air too. */
 export type IsdR = Applet & {
@@ -53,12 +71,18 @@ export type IsdR = Applet & {
   remoteCommands(keyVersion: number | undefined): { process(command: CommandApdu): Promise<Reply> };
 };
 
-export function createIsdR(es10: Es10): IsdR {
+export function createIsdR(es10: Es10, random: Random): IsdR {
   const aid = encodeAid(AID_ISD_R);
   const sessions = new Map<number, Session>();
   let loader: BppLoader | undefined;
 
   const domain = createIsdRDomain(es10);
+  const establishment = createKeyEstablishment({
+    state: es10.state,
+    ec: es10.ec,
+    random,
+    trustedCis: es10.identity.trustedCis,
+  });
   const newSession = (): Session => ({
     blocks: createStoreDataReassembler(),
     secure: createSecureChannel({ ...domain, aid }),
@@ -120,8 +144,19 @@ export function createIsdR(es10: Es10): IsdR {
     command: CommandApdu,
     protectedBy: number | undefined,
   ): Promise<Reply> => {
-    if (command.ins === INS_STORE_DATA) return storeData(session, command, protectedBy !== undefined);
+    if (command.ins === INS_STORE_DATA) {
+      if (!isOfGroupings(command)) return storeData(session, command, protectedBy !== undefined);
+      session.blocks.reset();
+      if (protectedBy === undefined) return status(SW.securityStatus);
+      return establishment.store(command, agreementTarget(es10, session.personalizing));
+    }
     session.blocks.reset();
+    delete session.personalizing;
+    if (command.ins === INS_INSTALL) {
+      if (protectedBy === undefined) return status(SW.securityStatus);
+      session.personalizing = toPersonalize(es10, command);
+      return ok(Uint8Array.of(0));
+    }
     return manage(domain, command, protectedBy) ?? status(SW.insNotSupported);
   };
 
@@ -149,6 +184,33 @@ export function createIsdR(es10: Es10): IsdR {
       );
     },
   };
+}
+
+/** Data groupings are for keys that are agreed on; everything else is BER-TLV (SGP.02 4.1.1.8; SGP.22 5.7.2). */
+function isOfGroupings({ p1 }: CommandApdu): boolean {
+  return (p1 & ~P1_BLOCK) === P1_GROUPINGS;
+}
+
+function agreementTarget({ profiles, record, state }: Es10, isdP: Profile | undefined): AgreementTarget {
+  const numbers = domainNumbers(record.eid);
+  if (isdP === undefined) {
+    const keys = isdRKeys(state);
+    return { ...numbers, keys, role: GP_ROLE.smSr, protocols: ['scp80', 'scp03'] };
+  }
+  if (!profiles.list().some(({ number }) => number === isdP.number)) return refuse(SW.conditionsOfUse);
+  return { ...numbers, keys: isdPKeys(state, isdP.number), role: GP_ROLE.smDp, protocols: ['scp03'] };
+}
+
+/** INSTALL [for personalization]: which ISD-P is meant. */
+function toPersonalize({ profiles }: Es10, { p1, p2, data }: CommandApdu): Profile {
+  if (p1 !== P1_PERSONALIZATION || p2 !== 0) return refuse(SW.incorrectP1P2);
+  const length = data[2] ?? 0;
+  const aid = data.subarray(3, 3 + length);
+  const isForm =
+    data.length === 6 + length && [0, 1, 3 + length, 4 + length, 5 + length].every((at) => data[at] === 0);
+  if (!isForm) return refuse(SW.wrongData);
+  const found = profiles.list().find(({ record }) => equalBytes(encodeAid(record.isdPAid), aid));
+  return found ?? refuse(SW.referencedDataNotFound);
 }
 
 function tagOf(request: Uint8Array): number | undefined {

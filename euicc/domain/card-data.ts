@@ -26,6 +26,11 @@ export const DATA_OBJECT = {
 /** The digits of an EID that name its issuer, as those of a telecommunication card (ISO/IEC 7812-1; SGP.29). */
 const ISSUER_DIGITS = 8;
 
+/** Provider identification number and image number, as the security domains of the card itself have them. */
+export function domainNumbers(eid: string): { readonly sin: Uint8Array; readonly sdin: Uint8Array } {
+  return { sin: fromHex(eid.slice(0, ISSUER_DIGITS)), sdin: fromHex(eid.slice(ISSUER_DIGITS)) };
+}
+
 /** The whole object, undefined for one that does not tell about the card, or that this card was not given. */
 export function cardObject(
   { cplc, eid }: Pick<IdentityRecord, 'cplc' | 'eid'>,
@@ -34,9 +39,9 @@ export function cardObject(
 ): Uint8Array | undefined {
   switch (object) {
     case DATA_OBJECT.issuer:
-      return encodeTlv(0x42, fromHex(eid.slice(0, ISSUER_DIGITS)));
+      return encodeTlv(0x42, domainNumbers(eid).sin);
     case DATA_OBJECT.cardImage:
-      return encodeTlv(0x45, fromHex(eid.slice(ISSUER_DIGITS)));
+      return encodeTlv(0x45, domainNumbers(eid).sdin);
     case DATA_OBJECT.cardData:
       return cardData(scp03);
     case DATA_OBJECT.cplc:

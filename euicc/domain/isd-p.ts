@@ -9,6 +9,7 @@ import type { Profile, Profiles } from '../profiles.ts';
 import { isdPKeysetCells } from '../records.ts';
 import type { State } from '../state.ts';
 import { securityDomainApplet } from './applet.ts';
+import type { DomainKeys } from './keys.ts';
 import type { RegistryEntry } from './registry.ts';
 import { scp03Size } from './scp03-mode.ts';
 import { storedKeys } from './stored-keys.ts';
@@ -45,13 +46,18 @@ export function createIsdPs(host: Host): () => readonly Applet[] {
     });
 }
 
+/** Keysets of the ISD-P of a profile. */
+export function isdPKeys(state: State, number: number): DomainKeys {
+  const cells = isdPKeysetCells(number);
+  return storedKeys(state, { prefix: cells.prefix, keyset: cells });
+}
+
 function isdP({ cardObject, profiles, state }: Host, { number, record }: Profile): Applet {
   const now = (): Profile | undefined => profiles.list().find((profile) => profile.number === number);
-  const cells = isdPKeysetCells(number);
   return securityDomainApplet(
     encodeAid(record.isdPAid),
     {
-      keys: storedKeys(state, { prefix: cells.prefix, keyset: cells }),
+      keys: isdPKeys(state, number),
       keyKinds: 'aes',
       size: scp03Size(state),
       dataObject: cardObject,

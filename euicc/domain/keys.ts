@@ -11,8 +11,8 @@ export type DomainKey = {
   readonly components: readonly { readonly type: number; readonly data: Secret<Uint8Array> }[];
 };
 
-/** What a change of keys leaves of the counters of their version. */
-export type Counting = 'begins anew' | 'goes on';
+/** What is counted under the keys of a version: goes on, or begins there. */
+export type Counting = 'goes on' | { readonly from: number };
 
 export type DomainKeys = {
   /** The versions there are, the lowest first. */

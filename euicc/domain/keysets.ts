@@ -136,7 +136,7 @@ function store(
   }
   if (keys.versions().some((each) => sameSession(keys.of(each), next))) refuse(SW.wrongData);
   if (replaces !== 0 && replaces !== version) keys.remove(replaces);
-  keys.put(version, next, 'begins anew');
+  keys.put(version, next, { from: 0 });
 }
 
 /** DELETE KEY: a whole keyset, but not the one that protects the command, and never the last one. */

@@ -8,7 +8,7 @@ import { COUNTER_MAX } from '../../crypto/scp80.ts';
 import type { SecurityDomainContent } from '../profile-content.ts';
 import { profilePrefix } from '../records.ts';
 import { cell, type Cell, type State } from '../state.ts';
-import { type DomainKeys, KEY } from './keys.ts';
+import { type DomainKeys, isVersionOf, KEY } from './keys.ts';
 
 const octet = cborInt(0, 0xff);
 const keyRecord = cborMap({
@@ -72,7 +72,6 @@ export function profileKeys(state: State, number: number, domain: SecurityDomain
       const before = all().filter((key) => key.version === version);
       const counter = (identifier: number): number =>
         counting === 'goes on' ? (before.find((key) => key.identifier === identifier)?.counter ?? 0) : 0;
-      if (counting === 'begins anew') forget(version);
       const records = keys.map((key) => ({
         version,
         identifier: key.identifier,
@@ -80,6 +79,14 @@ export function profileKeys(state: State, number: number, domain: SecurityDomain
         counter: counter(key.identifier),
       }));
       state.write(cells.keys, [...except(version), ...records]);
+      if (counting === 'goes on') return;
+      forget(version);
+      if (counting.from > 0) {
+        state.write(
+          isVersionOf('scp03', version) ? cells.scp03(version) : cells.scp80(version),
+          counting.from,
+        );
+      }
     },
     remove(version) {
       const left = except(version);

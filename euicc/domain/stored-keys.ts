@@ -5,7 +5,7 @@ import { refuse } from '../os/reply.ts';
 import { SW } from '../../codec/apdu.ts';
 import { keysetCells, scp80CounterCells, type Keyset } from '../records.ts';
 import type { Cell, State } from '../state.ts';
-import { type DomainKey, type DomainKeys, KEY, onlyComponent } from './keys.ts';
+import { type DomainKey, type DomainKeys, isVersionOf, KEY, onlyComponent } from './keys.ts';
 
 type Cells = {
   /** What the names of the keysets begin with; the version follows. */
@@ -43,9 +43,16 @@ export function storedKeys(state: State, { prefix, keyset, scp80Counter }: Cells
         (identifier) => onlyComponent(keys, identifier)?.data.reveal() ?? refuse(SW.wrongData),
       );
       if (enc === undefined || mac === undefined || dek === undefined) refuse(SW.wrongData);
-      const sequenceCounter = counting === 'goes on' ? need(version).sequenceCounter : 0;
-      if (counting === 'begins anew' && scp80Counter !== undefined) state.remove(scp80Counter(version));
-      state.write(keyset(version), { enc, mac, dek, sequenceCounter });
+      if (counting === 'goes on') {
+        state.write(keyset(version), { enc, mac, dek, sequenceCounter: need(version).sequenceCounter });
+        return;
+      }
+      const { from } = counting;
+      const isScp03 = isVersionOf('scp03', version);
+      state.write(keyset(version), { enc, mac, dek, sequenceCounter: isScp03 ? from : 0 });
+      if (scp80Counter === undefined) return;
+      if (isScp03 || from === 0) state.remove(scp80Counter(version));
+      else state.write(scp80Counter(version), from);
     },
     remove(version) {
       state.remove(keyset(version));
