@@ -31,7 +31,8 @@ import type { Profile } from './profiles.ts';
 import type { BppLoader } from './rsp/bound-profile-package.ts';
 import { createSecureChannel, type SecureChannel } from './secure-channel.ts';
 
-const FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
+/** ES10 functions by their tag. */
+export const ES10_FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
   [
     ...INFO_FUNCTIONS,
     ...DOWNLOAD_FUNCTIONS,
@@ -102,7 +103,7 @@ export function createIsdR(es10: Es10, random: Random): IsdR {
     const isPiece = request[0] !== FUNCTION_TAG;
     const tag = isPiece ? TAG_BOUND_PROFILE_PACKAGE : tagOf(request);
     if (tag === undefined) return status(SW.wrongData);
-    const known = FUNCTIONS.get(tag);
+    const known = ES10_FUNCTIONS.get(tag);
     const isPackage = tag === TAG_BOUND_PROFILE_PACKAGE;
     if (es10.record.managed && !secure && (isPackage || known?.manages === true)) {
       return status(SW.securityStatus);

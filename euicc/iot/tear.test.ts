@@ -1,7 +1,7 @@
 // Power cut at every write of the SGP.32 functions: the card is in the state before or after, and asking again ends in the latter.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fromHex, toHex } from '../../base/bytes.ts';
+import { fromHex, toHex, utf8Bytes } from '../../base/bytes.ts';
 import { AddInitialEimRequest } from '../../codec/rsp/sgp32-eim.ts';
 import { RetrieveNotificationsListResponse } from '../../codec/rsp/notifications.ts';
 import { isPowerLoss } from '../store-files.ts';
@@ -23,9 +23,11 @@ import {
   withRefresh,
 } from '../testing/eim.ts';
 import { createTestPki } from '../testing/pki.ts';
+import { SERVER_ADDRESS } from '../testing/sm-dp.ts';
 import { profileStates, signedNotifications } from '../testing/results.ts';
+import { tearAtEveryWrite } from '../testing/tear.ts';
 import { openIsdR } from '../testing/terminal.ts';
-import { ec } from '../testing/world.ts';
+import { createWorld, ec, install } from '../testing/world.ts';
 
 const pki = createTestPki(ec);
 const pair = ec.generate('P-256');
@@ -248,6 +250,37 @@ describe('a cut', () => {
     });
   }
 });
+
+test('a cut at every write of an immediate enabling', () =>
+  tearAtEveryWrite({
+    name: 'ImmediateEnable',
+    before: { profiles: { [P]: 'enabled', [A]: 'disabled' }, notifications: ['1 install successResult'] },
+    after: {
+      profiles: { [P]: 'disabled', [A]: 'enabled' },
+      notifications: ['1 install successResult', `2 notificationDisable ${P}`, `3 notificationEnable ${A}`],
+    },
+    world: () => createWorld({ pki }),
+    async arrange(world) {
+      const isdR = await openIsdR(world.card);
+      const address = toHex(utf8Bytes(SERVER_ADDRESS));
+      const length = SERVER_ADDRESS.length;
+      await isdR.es10(fromHex(`BF59${hexOctet(length + 4)}800082${hexOctet(length)}${address}`));
+      await install(world, isdR);
+      return () => isdR.es10(fromHex(withRefresh(0xbf5a, false)));
+    },
+    async observe(world) {
+      const isdR = await openIsdR(world.card);
+      const signed = await signedNotifications(world, isdR);
+      return {
+        profiles: await profileStates(isdR),
+        notifications: signed,
+      };
+    },
+  }));
+
+function hexOctet(value: number): string {
+  return toHex(Uint8Array.of(value));
+}
 
 /** Keys and certificates of eIMs differ from run to run. */
 function normal(observed: string): string {

@@ -29,7 +29,10 @@ const TAG_RESERVED_SIZE = 0x85;
 const TAG_MAXIMUM_SIZE = 0x86;
 const DIRECTORY_DESCRIPTOR = fromHex('7821');
 const DATA_CODING = 0x21;
+/** The PIN that may stand in for others, and its usage qualifier: to be verified in their place, or not (9.4.1, 9.5.2). */
 const UNIVERSAL_PIN = 0x11;
+const USE = fromHex('950108');
+const DO_NOT_USE = fromHex('950100');
 
 export type FcpContext = {
   readonly files: FileSystem;
@@ -113,11 +116,15 @@ function pinStatus({ pins }: FcpContext, place: FolderPlace): Uint8Array {
     if (pins.find(place.content, reference)?.enabled !== true) continue;
     flags[i >> 3] = (flags[i >> 3] ?? 0) | (0x80 >> (i & 7));
   }
+  const isUsed = references.some((reference) => {
+    const pin = pins.find(place.content, reference);
+    return pin?.enabled === false && pin.replacedBy === UNIVERSAL_PIN;
+  });
   return encodeTlv(
     TAG.pinStatus,
     encodeTlv(0x90, flags),
     ...references.flatMap((reference) => [
-      ...(reference === UNIVERSAL_PIN ? [fromHex('950108')] : []),
+      ...(reference === UNIVERSAL_PIN ? [isUsed ? USE : DO_NOT_USE] : []),
       encodeTlv(0x83, Uint8Array.of(reference)),
     ]),
   );

@@ -13,16 +13,24 @@ const changedPin = cborMap({
   value: { key: 1, type: cborBytes({ length: PIN_OCTETS }) },
   enabled: { key: 2, type: cborBool },
   attemptsLeft: { key: 3, type: cborInt(0, 255) },
+  replacedBy: { key: 4, type: cborInt(1, 0x1f), optional: true },
 });
 const attempts = cborInt(0, 255);
 
-type Changed = { readonly value: Uint8Array; readonly enabled: boolean; readonly attemptsLeft: number };
+type Changed = {
+  readonly value: Uint8Array;
+  readonly enabled: boolean;
+  readonly attemptsLeft: number;
+  /** Key reference of the global PIN that is asked for while this one is disabled. */
+  readonly replacedBy?: number;
+};
 
 /** A PIN as it stands. */
 export type Pin = {
   readonly content: PinContent;
   readonly enabled: boolean;
   readonly attemptsLeft: number;
+  readonly replacedBy?: number;
 };
 
 /** What came of comparing a secret: the PIN is right, wrong with so many attempts left, or blocked already. */
@@ -34,13 +42,18 @@ export type PinOutcome =
 export type Pins = {
   /** The PIN that a key reference names in a directory, undefined where there is none. */
   find(folder: Directory, keyReference: number): Pin | undefined;
-  /** Whether a condition on this key holds: verified since the reset, or a PIN that is disabled. */
+  /**
+   * Whether a condition on this key holds: verified since the reset, or a PIN that is disabled, unless another one stands in for
+   * it that is enabled and not verified.
+   */
   isSatisfied(folder: Directory, keyReference: number): boolean;
   /** Compares, counts, and remembers a right value. */
   verify(folder: Directory, keyReference: number, value: Uint8Array): PinOutcome;
   /** A new value for a PIN whose old one was verified just now. */
   change(folder: Directory, keyReference: number, value: Uint8Array): void;
-  setEnabled(folder: Directory, keyReference: number, enabled: boolean): void;
+  enable(folder: Directory, keyReference: number): void;
+  /** `replacedBy` stands in for it then. */
+  disable(folder: Directory, keyReference: number, replacedBy?: number): void;
   /** Compares the PUK; when right, the PIN gets the new value and its attempts back, and is enabled and verified. */
   unblock(folder: Directory, keyReference: number, puk: Uint8Array, value: Uint8Array): PinOutcome;
   /** Attempts left of the PUK that unblocks a PIN, undefined where it has none. */
@@ -85,16 +98,24 @@ export function createPins(
   };
   const update = (found: Found, change: Partial<Changed>): void =>
     state.write(cellOf(found), { ...state.read(cellOf(found)), ...change });
+  const enabledAgain = (found: Found): Changed => {
+    const { value, attemptsLeft } = state.read(cellOf(found));
+    return { value, attemptsLeft, enabled: true };
+  };
+  const holds = (found: Found): boolean => verified.has(found.name) || !state.read(cellOf(found)).enabled;
   return {
     find(folder, keyReference) {
       const found = contentOf(folder, keyReference);
       if (found === undefined) return undefined;
-      const { enabled, attemptsLeft } = state.read(cellOf(found));
-      return { content: found.content, enabled, attemptsLeft };
+      const { value: _, ...shown } = state.read(cellOf(found));
+      return { content: found.content, ...shown };
     },
     isSatisfied(folder, keyReference) {
       const found = contentOf(folder, keyReference);
-      return found !== undefined && (verified.has(found.name) || !state.read(cellOf(found)).enabled);
+      if (found === undefined || !holds(found)) return false;
+      const { enabled, replacedBy } = state.read(cellOf(found));
+      const replacement = enabled || replacedBy === undefined ? undefined : contentOf(folder, replacedBy);
+      return replacement === undefined || holds(replacement);
     },
     verify(folder, keyReference, value) {
       const found = need(folder, keyReference);
@@ -112,10 +133,16 @@ export function createPins(
       return { is: 'wrong', left: attemptsLeft - 1 };
     },
     change: (folder, keyReference, value) => update(need(folder, keyReference), { value }),
-    setEnabled(folder, keyReference, enabled) {
+    enable(folder, keyReference) {
       const found = need(folder, keyReference);
-      update(found, { enabled });
-      if (enabled) verified.add(found.name);
+      state.write(cellOf(found), enabledAgain(found));
+      verified.add(found.name);
+    },
+    disable(folder, keyReference, replacedBy) {
+      update(need(folder, keyReference), {
+        enabled: false,
+        ...(replacedBy === undefined ? {} : { replacedBy }),
+      });
     },
     unblock(folder, keyReference, puk, value) {
       const found = need(folder, keyReference);
@@ -128,7 +155,7 @@ export function createPins(
         return { is: 'wrong', left: left - 1 };
       }
       state.write(pukCell(content), content.maxAttempts);
-      update(found, { value, enabled: true, attemptsLeft: found.content.maxAttempts });
+      state.write(cellOf(found), { value, enabled: true, attemptsLeft: found.content.maxAttempts });
       verified.add(found.name);
       return { is: 'right' };
     },
