@@ -173,7 +173,10 @@ async function install(
   });
 }
 
-/** The card is asked what became of it: installed with a result, or to be begun again. Never a second ISD-P. */
+/**
+ * The card is asked what became of it: installed with a result, or to be begun again. Never a second ISD-P. Attempts that failed have
+ * results of their own in the list, older than the one that installed it.
+ */
 async function afterBrokenInstallation(
   context: CarryOutContext,
   effect: CarryOut,
@@ -183,7 +186,7 @@ async function afterBrokenInstallation(
   const result = await onIsdR(context, options, async (channel) => {
     const installed = (await listProfiles(channel, options)).some(({ iccid }) => iccid === manifest.iccid);
     const pending = await retrieveNotifications(channel, options);
-    return installed ? pending.find((each) => isInstallOf(each, manifest.iccid)) : undefined;
+    return installed ? pending.findLast((each) => isInstallOf(each, manifest.iccid)) : undefined;
   });
   if (result === undefined) return beginAgain(context, effect.order, manifest);
   return report(context, effect, {

@@ -4,8 +4,8 @@ import { isAgentError } from '../base/errors.ts';
 import type { Lock } from '../base/lock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import { toHex } from '../base/bytes.ts';
-import type { Eid } from '../codec/ids.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
+import type { Eid, Iccid } from '../codec/ids.ts';
 import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
 import type { UpMessage } from '../codec/wire.ts';
 import { removeNotification, retrieveNotifications, withIsdR } from './card-operations.ts';
@@ -33,9 +33,12 @@ export function createNotificationPump(context: {
   /** The operator that a notification address names, when this device knows it. */
   readonly operatorAt: (address: string) => string | undefined;
   readonly send: (mno: string, message: UpMessage) => Promise<void>;
+  /** The profile whose installation is not resolved yet: its notifications stay on the card, which will be asked by them. */
+  readonly unresolved: () => Iccid | undefined;
 }): NotificationPump {
   const { eid, device, cardLock, clock, random, log } = context;
-  const refused = new Set<number>();
+  /** What an MNO has refused, as it was read: on the next reading it may be another, since a line without check sums lay between. */
+  const refused = new Map<number, Uint8Array>();
   let pending = true;
   let wakeUp = (): void => {};
   let waiting:
@@ -52,9 +55,12 @@ export function createNotificationPump(context: {
       ),
     );
     const known = list.flatMap((raw) => {
-      const { seqNumber, notificationAddress } = notificationMetadataOf(raw);
+      const { seqNumber, notificationAddress, iccid } = notificationMetadataOf(raw);
       const mno = context.operatorAt(notificationAddress);
-      return mno === undefined || refused.has(seqNumber) ? [] : [{ mno, seqNumber, raw }];
+      const held = iccid !== undefined && iccid === context.unresolved();
+      const before = refused.get(seqNumber);
+      const again = before !== undefined && equalBytes(before, raw);
+      return held || again || mno === undefined ? [] : [{ mno, seqNumber, raw }];
     });
     return known.toSorted((a, b) => a.seqNumber - b.seqNumber)[0];
   };
@@ -94,7 +100,7 @@ export function createNotificationPump(context: {
         return;
       }
       if (outcome === 'refused') {
-        refused.add(seqNumber);
+        refused.set(seqNumber, raw);
         continue;
       }
       await cardLock.run(async () =>

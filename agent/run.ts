@@ -238,7 +238,7 @@ async function enterPin(modem: Modem, { config, clock, log }: RunOptions): Promi
 async function eidOf(device: Device, journal: Journal, options: RunOptions): Promise<Eid> {
   const { config, clock, log, signal } = options;
   try {
-    return await askedPatiently({ clock, log, signal }, async () =>
+    return await askedPatiently({ clock, log, signal, device }, async () =>
       withIsdR(await device.card(), { signal }, (channel) => getEid(channel, { signal })),
     );
   } catch (error) {

@@ -5,7 +5,7 @@ import { AgentError, isAgentError } from '../base/errors.ts';
 import { createLock } from '../base/lock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import type { Eid } from '../codec/ids.ts';
+import type { Eid, Iccid } from '../codec/ids.ts';
 import { type DownMessage, type DownOf, type UpMessage, upMessages } from '../codec/wire.ts';
 import type { MessageLink } from '../transport/message-link.ts';
 import { deviceFilter, formatTopic } from '../transport/topics.ts';
@@ -16,8 +16,10 @@ import { carryOut, stepFailure } from './carry-out.ts';
 import { answer, type CarryOutContext, type StepOptions } from './carry-out-context.ts';
 import type { Device } from './device.ts';
 import type { Journal } from './journal.ts';
+import { createLifeline } from './lifeline.ts';
 import { accepts, type Effect, effectOf, type Event, type Order, reduce, type State } from './machine.ts';
 import { switchEndedBy } from './last-switch.ts';
+import { wakeMuteCard } from './mute-card.ts';
 import { createNotificationPump } from './notifications.ts';
 import { decodeDurable, type Durable, encodeDurable } from './state-codec.ts';
 import { createSwitchGuard } from './switch-guard.ts';
@@ -59,6 +61,8 @@ const REPEAT_FIRST_MS = 5_000;
 const REPEAT_MOST_MS = 300_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MOST_MS = 60_000;
+/** So many failures at the card in a row, and it is started anew if it is silent; twice as many, and it is in any case. */
+const CARD_PATIENCE = 4;
 
 /** Runs until the signal fires. Rejects only for what this process cannot mend. */
 export async function runAgent(
@@ -81,6 +85,8 @@ export async function runAgent(
     changed();
   };
 
+  const lifeline = createLifeline({ clock, refresh: (attempt) => wake(attempt, true) });
+
   /** Journals what an event leads to. Answers whether it changed anything. */
   const happen = (event: Event): Promise<boolean> =>
     journalLock.run(async () => {
@@ -92,7 +98,13 @@ export async function runAgent(
     });
 
   const send = async (mno: string, message: UpMessage): Promise<void> => {
-    await link.publish(formatTopic({ mno, eid, channel: 'up' }), upMessages.encode(message), { signal });
+    try {
+      await link.publish(formatTopic({ mno, eid, channel: 'up' }), upMessages.encode(message), { signal });
+      lifeline.reached();
+    } catch (error) {
+      lifeline.missed();
+      throw error;
+    }
   };
   const sendQuietly = async (mno: string, message: UpMessage): Promise<void> => {
     try {
@@ -103,7 +115,12 @@ export async function runAgent(
     }
   };
 
-  const pump = createNotificationPump({ ...options, cardLock, send });
+  const pump = createNotificationPump({
+    ...options,
+    cardLock,
+    send,
+    unresolved: () => unresolvedIccid(durable.state),
+  });
   const guard = createSwitchGuard({
     eid,
     device,
@@ -174,6 +191,7 @@ export async function runAgent(
   };
 
   const onMessage = async (topic: string, payload: Uint8Array): Promise<void> => {
+    lifeline.reached();
     if (topic.endsWith('/block')) {
       options.takeBlock(topic, payload);
       return;
@@ -267,8 +285,17 @@ export async function runAgent(
   /** Settles at the next change of state, or after `ms`. */
   const changeOr = (ms: number): Promise<void> => untilWoken(clock, ms, signal, (wake) => (changed = wake));
 
+  const wake = async (attempt: number, anyway: boolean): Promise<void> => {
+    try {
+      await cardLock.run(() => wakeMuteCard({ device, log }, attempt, { signal, anyway }));
+    } catch (error) {
+      if (!isAgentError(error, 'ABORTED')) throw error;
+    }
+  };
+
   const work = async (): Promise<void> => {
     let failures = 0;
+    let cardFailures = 0;
     let repeats = 0;
     while (!signal.aborted) {
       const { state } = durable;
@@ -280,7 +307,7 @@ export async function runAgent(
       }
       try {
         const event = await perform(effect, { signal });
-        failures = 0;
+        failures = cardFailures = 0;
         if (event !== undefined) {
           repeats = 0;
           await happen(event);
@@ -299,6 +326,11 @@ export async function runAgent(
           () => undefined,
         );
         failures += 1;
+        cardFailures = isAgentError(error, 'CARD_ACCESS', 'CARD_LOST') ? cardFailures + 1 : 0;
+        if (cardFailures > 0 && cardFailures % CARD_PATIENCE === 0) {
+          const anyway = cardFailures % (2 * CARD_PATIENCE) === 0;
+          await wake(cardFailures / (anyway ? 2 * CARD_PATIENCE : CARD_PATIENCE), anyway);
+        }
       }
     }
   };
@@ -321,7 +353,11 @@ export async function runAgent(
   };
 
   const unwatch = link.watch((state) => {
-    if (!state.up) return;
+    if (!state.up) {
+      lifeline.missed();
+      return;
+    }
+    lifeline.reached();
     pump.wake();
     changed();
   });
@@ -339,6 +375,7 @@ export async function runAgent(
     ];
     await Promise.race([aborted(signal), ...running.slice(0, 4), Promise.all(running)]);
   } finally {
+    lifeline.close();
     unwatch();
   }
 }
@@ -352,13 +389,20 @@ async function activate(
 ): Promise<Order | undefined> {
   const { activationMno: mno, device, random, clock, log } = options;
   if (mno === undefined || state.at !== 'idle') return undefined;
-  const profiles = await askedPatiently({ clock, log, signal }, () =>
+  const profiles = await askedPatiently({ clock, log, signal, device }, () =>
     cardLock.run(async () =>
       withIsdR(await device.card({ signal }), { signal }, (channel) => listProfiles(channel, { signal })),
     ),
   );
   if (profiles.some(({ profileClass }) => profileClass === 'operational')) return undefined;
   return { mno, kind: 'provisioning', transaction: random.bytes(16) };
+}
+
+/** The profile of an installation that has begun and is not reported yet. */
+function unresolvedIccid(state: State): Iccid | undefined {
+  return state.at === 'working' && state.begun && state.command.is === 'manifest'
+    ? state.command.iccid
+    : undefined;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -3,16 +3,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createVirtualClock, sleep, type VirtualClock } from '../base/clock.ts';
-import { AgentError, errorOf } from '../base/errors.ts';
+import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { type Log, Secret, silentLog } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
 import { createDownloads } from '../agent/downloads.ts';
+import type { Device } from '../agent/device.ts';
 import type { Journal } from '../agent/journal.ts';
 import { openModemDevice } from '../agent/modem-device.ts';
 import { runAgent } from '../agent/runtime.ts';
 import type { CardSlot } from '../codec/card.ts';
 import { completeImei, type Eid } from '../codec/ids.ts';
 import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
+import type { Ec } from '../crypto/ec.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
 import { openEuicc } from '../euicc/euicc.ts';
 import { manufactureEuicc } from '../euicc/manufacture.ts';
@@ -23,7 +25,7 @@ import { type BackEnd, openBackEnd } from '../lab/back-end.ts';
 import { type Bootstrap, createBootstrap } from '../lab/bootstrap.ts';
 import { createRadioWorld, type RadioWorld } from '../lab/radio-world.ts';
 import { type ByteLink, createLinkPair } from '../modem/byte-link.ts';
-import { type Modem, openModem } from '../modem/modem.ts';
+import { type Modem, type ModemMemory, openModem } from '../modem/modem.ts';
 import type { ModemQuirks } from '../modem/quirks.ts';
 import { createSimModem, type SimModem, type SimModemOptions } from '../modem/sim/sim-modem.ts';
 import { createHlr } from '../operator/mno/hlr.ts';
@@ -48,6 +50,17 @@ export type MainJobWorldOptions = {
   readonly secondLayer?: 'scp03' | 'scp80';
   readonly euiccKey?: 'static' | 'dynamic';
   readonly log?: Log;
+  /** The curves of operators and card. */
+  readonly ec?: Ec;
+  /** Put around the card in the modem, and around what the agent has of the modem. */
+  readonly around?: {
+    readonly card: (card: CardSlot) => CardSlot;
+    readonly device: (device: Device) => Device;
+  };
+  /** How the agent's driver reaches the modem; else by a line in memory. */
+  readonly openLink?: (modem: SimModem) => Promise<ByteLink>;
+  /** Starts the agent anew where it ended with a fault, as a service manager does, this long after it. */
+  readonly restartMs?: number;
 };
 
 /** A hand on the wire. */
@@ -71,6 +84,8 @@ export type MainJobWorld = {
     readonly profiles: Readonly<Record<string, string>>;
     readonly freeChannel: number;
   }>;
+  /** What ended the agent for good; undefined while it lives. */
+  readonly failure: unknown;
   /** Notifications in the stores of both operators, `operator event`, those that are verified. */
   notifications(): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -81,7 +96,7 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
   const clock = createVirtualClock(Date.UTC(2026, 10, 1));
   const random = createSeededRandom(options.seed ?? 1);
   const log = options.log ?? silentLog;
-  const ec = createNodeEc();
+  const ec = options.ec ?? createNodeEc();
   const broker = createMemoryBroker(clock);
   const folder = await mkdtemp(join(tmpdir(), 'euicc-main-job-'));
   const stop = new AbortController();
@@ -102,7 +117,9 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
   const { eid } = euicc;
   const bootstrap = createBootstrap({ plmn: BOOTSTRAP_PLMN, random });
   await registerCard(backEnd, bootstrap);
-  const { card, closeCard } = await makeCard(backEnd, bootstrap, { ec, random, log });
+  const { around } = options;
+  const made = await makeCard(backEnd, bootstrap, { ec, random, log });
+  const card = around?.card(made.card) ?? made.card;
   const gate = createGate(broker);
   const radio = createRadioWorld({
     networks: [
@@ -118,15 +135,55 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
   });
   const device = createSimModem({ card, radio, clock, log, imei: IMEI, ...options.sim });
   const openLink = async (): Promise<ByteLink> => {
+    if (options.openLink !== undefined) return options.openLink(device);
     const [link, peer] = createLinkPair();
     device.connect(peer);
     return link;
   };
   let modem: Modem | undefined;
   let failed: unknown;
+  const journal = memoryJournal();
+  let memory: ModemMemory = {};
+  const live = async (life: AbortController): Promise<void> => {
+    modem = await openModem({
+      openLink,
+      clock,
+      log,
+      quirks: options.quirks ?? {},
+      remembered: () => memory,
+      onLearned: (_who, learned) => void (memory = learned),
+    });
+    const found = await openModemDevice(modem, () => {});
+    const link = gate.openLink();
+    try {
+      await runDevice({
+        backEnd,
+        clock,
+        random,
+        log,
+        ec,
+        folder,
+        journal,
+        link,
+        device: around?.device(found) ?? found,
+        signal: AbortSignal.any([stop.signal, life.signal]),
+      });
+    } finally {
+      life.abort();
+      await link.close();
+    }
+  };
   const running = (async () => {
-    modem = await openModem({ openLink, clock, log, quirks: options.quirks ?? {} });
-    await runDevice({ backEnd, modem, link: gate.link, clock, random, log, ec, folder, signal: stop.signal });
+    for (;;) {
+      try {
+        await live(new AbortController());
+        return;
+      } catch (error) {
+        if (options.restartMs === undefined || !isAgentError(error) || stop.signal.aborted) throw error;
+        await modem?.close();
+        await sleep(clock, options.restartMs, { signal: stop.signal });
+      }
+    }
   })().catch((error: unknown) => (failed = error));
 
   const procedureEnd = async (kind: Procedure['kind']): Promise<Procedure> => {
@@ -156,6 +213,9 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
     radio,
     backEnd,
     tamper: gate.tamper,
+    get failure() {
+      return failed;
+    },
     run: (kind) => clock.settle(procedureEnd(kind), 2 * PROCEDURE_MS),
     async stopAndAsk() {
       await stopAgent();
@@ -175,7 +235,7 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
       await stopAgent();
       await clock.settle(device.close());
       await backEnd.close();
-      await closeCard();
+      await made.closeCard();
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -196,7 +256,7 @@ export function registerCard({ smsr, euicc }: BackEnd, { iccid }: Bootstrap): Pr
 }
 
 export type Tools = {
-  readonly ec: ReturnType<typeof createNodeEc>;
+  readonly ec: Ec;
   readonly random: ReturnType<typeof createSeededRandom>;
   readonly log: Log;
 };
@@ -249,11 +309,10 @@ async function askCard(card: CardSlot): ReturnType<MainJobWorld['stopAndAsk']> {
 
 /** The device's way to the broker: without a bearer nothing goes out and what comes is lost. */
 function createGate(broker: MemoryBroker): {
-  readonly link: MessageLink;
+  readonly openLink: () => MessageLink;
   readonly setOpen: (open: boolean) => void;
   readonly tamper: (hand: Hand) => void;
 } {
-  const link = broker.link('device');
   let open = false;
   let hand: Hand = (message) => message;
   broker.fault = (message, clientId) => (clientId === 'device' && !open ? [] : [hand(message)]);
@@ -263,17 +322,20 @@ function createGate(broker: MemoryBroker): {
   return {
     setOpen: (now) => void (open = now),
     tamper: (next) => void (hand = next),
-    link: {
-      ...link,
-      async publish(topic, payload, how) {
-        assertOpen();
-        await link.publish(topic, payload, how);
-      },
-      async subscribe(filter, how) {
-        const granted = link.subscribe(filter, how);
-        assertOpen();
-        await granted;
-      },
+    openLink() {
+      const link = broker.link('device');
+      return {
+        ...link,
+        async publish(topic, payload, how) {
+          assertOpen();
+          await link.publish(topic, payload, how);
+        },
+        async subscribe(filter, how) {
+          const granted = link.subscribe(filter, how);
+          assertOpen();
+          await granted;
+        },
+      };
     },
   };
 }
@@ -281,16 +343,16 @@ function createGate(broker: MemoryBroker): {
 async function runDevice(
   parts: Tools & {
     readonly backEnd: BackEnd;
-    readonly modem: Modem;
+    readonly device: Device;
     readonly link: MessageLink;
+    readonly journal: Journal;
     readonly clock: VirtualClock;
     readonly folder: string;
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
-  const { backEnd, modem, link, clock, random, log, ec, folder, signal } = parts;
+  const { backEnd, device, link, journal, clock, random, log, ec, folder, signal } = parts;
   const { eid } = backEnd.euicc;
-  const device = await openModemDevice(modem, () => {});
   const downloads = createDownloads({
     folder: join(folder, 'transfers'),
     eid,
@@ -310,7 +372,7 @@ async function runDevice(
       eid,
       device,
       link,
-      journal: memoryJournal(),
+      journal,
       clock,
       random,
       log,

@@ -15,6 +15,7 @@ import type { CardChannel } from '../codec/card.ts';
 import { completeImei, type Iccid } from '../codec/ids.ts';
 import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
 import { encodeResponseScript } from '../codec/script.ts';
+import type { Ec } from '../crypto/ec.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
 import { keyIdentifier } from '../crypto/x509.ts';
 import { exchange, openIsdR } from '../euicc/testing/terminal.ts';
@@ -26,7 +27,7 @@ import { createSmDp } from '../operator/smdp/smdp.ts';
 import { createSmSr } from '../operator/smsr/smsr.ts';
 import { openStore } from '../operator/store/store.ts';
 
-const ec = createNodeEc();
+const nodeEc = createNodeEc();
 const AT = Date.UTC(2026, 10, 1);
 const IMEI = completeImei('35432109876543');
 const MNOS = [
@@ -49,10 +50,12 @@ export async function managedWorld(
     readonly profileBytes?: number;
     /** Version of the ISD-R's keyset: 1 to 15 for SCP80. */
     readonly kvn?: number;
+    readonly ec?: Ec;
+    readonly seed?: number;
   } = {},
 ) {
-  const { sequenceCounter = 0, managed = true, profileBytes = 4000 } = options;
-  const random = createSeededRandom(21);
+  const { sequenceCounter = 0, managed = true, profileBytes = 4000, ec = nodeEc, seed = 21 } = options;
+  const random = createSeededRandom(seed);
   const clock = createVirtualClock(AT);
   const issuing = { ec, random, at: AT };
   const ci = createCi(issuing, { organization: 'Test' });
@@ -107,6 +110,8 @@ export async function managedWorld(
     isdRKeys: { ...isdRKeys, sequenceCounter },
     securityModules: euicc.securityModules,
     managed,
+    seed,
+    cardEc: ec,
   });
   t.after(() => card.close());
 
@@ -141,12 +146,16 @@ export async function play(world: ManagedWorld, script: Uint8Array): Promise<Uin
   return encodeResponseScript({ executed: responses.length, responses });
 }
 
-/** Everything up to the package for this card, over one channel to its ISD-R; bound to its static key where that is wanted. */
+/**
+ * Everything up to the package for this card, over one channel to its ISD-R; bound to its static key where that is wanted. The same
+ * `orderId` names the same profile.
+ */
 export async function boundPackage(
   world: ManagedWorld,
   mno: MnoName,
   channel: CardChannel,
   keyMode: 'static' | 'dynamic' = 'dynamic',
+  orderId?: string,
 ) {
   const { eid, service } = world;
   const smdp = world.smdpOf(mno);
@@ -161,7 +170,10 @@ export async function boundPackage(
     serverSigned1,
     authenticateServerResponse,
   });
-  const { iccid } = await smdp.downloadOrder({ eid, orderId: `${mno} ${transactionId.join()}` });
+  const { iccid } = await smdp.downloadOrder({
+    eid,
+    orderId: orderId ?? `${mno} ${transactionId.join()}`,
+  });
   const keys =
     keyMode === 'static' ? await service.as(mno).euiccKeys({ mno, eid, transactionId }) : undefined;
   const answer = await smdp.authenticateClient({
@@ -228,7 +240,7 @@ export function grantBy(world: ManagedWorld, donor: MnoName, iccid: Iccid): Uint
     expires: world.clock.wall() / 1000 + 3600,
     deleteAllowed: true,
   });
-  return signRightsGrant(ec, { ...key, kid: keyIdentifier(key.publicKey) }, payload);
+  return signRightsGrant(nodeEc, { ...key, kid: keyIdentifier(key.publicKey) }, payload);
 }
 
 /** The profiles as the card lists them: state by ICCID. */

@@ -50,6 +50,8 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
   /** Sessions that the modem refuses to close: used again instead of leaking another one. */
   const idle = new Map<string, CardSession & Held>();
   const sweepDue = new Set<CardWayKind>(ways.map(({ kind }) => kind));
+  /** Ways over which something is likely open that nobody uses. */
+  const owed = new Set<CardWayKind>();
   let leftOpen = options.leftOpen;
   let remedied = false;
 
@@ -68,7 +70,17 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
       });
     }
     leftOpen = leftOpen.filter(({ way }) => way !== over.kind);
+    owed.delete(over.kind);
     tellOpen();
+  };
+  /** Closes what a way may have left open, also where another way is used from now on. */
+  const settleDebts = async (): Promise<void> => {
+    for (const over of ways) {
+      if (!owed.has(over.kind)) continue;
+      await sweep(over).catch((error: unknown) => {
+        if (!isAgentError(error, 'AT_TIMEOUT')) throw error;
+      });
+    }
   };
 
   const openOver = async (over: CardWay, aid: Uint8Array, how: SendOptions): Promise<CardSession> => {
@@ -77,10 +89,15 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
       return await over.open(aid, how);
     } catch (error) {
       sweepDue.add(over.kind);
-      // Channels that a dead client left open look like this: close them, and try once more.
-      if (!isAgentError(error, 'AT_ERROR', 'AT_TIMEOUT') && !lacksChannel(error)) throw error;
+      // Channels that a dead client left open look like this, and an answer that was lost has left one: close them, and try once more.
+      const cured = isAgentError(error, 'AT_ERROR', 'AT_TIMEOUT', 'AT_ANSWER') || lacksChannel(error);
+      if (!isAgentError(error, 'CARD_STATUS')) owed.add(over.kind);
+      if (!cured) throw error;
       await sweep(over);
-      return over.open(aid, how);
+      return over.open(aid, how).catch((again: unknown) => {
+        owed.add(over.kind);
+        throw again;
+      });
     }
   };
 
@@ -129,6 +146,7 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
       } else {
         leftOpen = [...leftOpen, held];
         sweepDue.add(held.way);
+        owed.add(held.way);
       }
     }
     tellOpen();
@@ -146,6 +164,7 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
         }
         leftOpen = [...leftOpen, again];
       }
+      await settleDebts();
       let found = await tryWays(aid, how);
       if (found instanceof Map && (await remedy([...found.values()]))) found = await tryWays(aid, how);
       if (found instanceof Map) {
@@ -163,6 +182,7 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
     remedy,
     async closeAll() {
       for (const each of open.keys()) await close(each);
+      await settleDebts();
     },
   };
 }

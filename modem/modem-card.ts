@@ -102,7 +102,9 @@ export function createModemCard(options: ModemCardOptions): ModemCard {
     const o = sendOptions(how, how.timeoutMs ?? deadlineOf(how, 'card'));
     const rules = { keepLe: lessons.quirks.keepLe ?? false };
     try {
-      return await exchangeApdu(command, (apdu) => sendBasic(0, apdu, o), rules);
+      const response = await exchangeApdu(command, (apdu) => sendBasic(0, apdu, o), rules);
+      if (response.sw !== LINK_ERROR) return response;
+      throw new AgentError('CARD_LOST', { why: 'link error', sw: swText(response.sw) });
     } catch (error) {
       if (!isAgentError(error, 'AT_ERROR')) throw asLost(error, command);
       if (await sessions.remedy([error])) return transmitBasic(command, how);

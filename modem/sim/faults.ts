@@ -61,6 +61,8 @@ export type Faults = {
   /** What becomes of an answer: the text, and where it stops for how long. */
   answer(text: string): SpoiledAnswer;
   octets(bytes: Uint8Array): Uint8Array;
+  /** Nothing strikes any more. */
+  stop(): void;
   /** How often each kind struck. */
   readonly struck: Readonly<Record<string, number>>;
 };
@@ -96,7 +98,9 @@ export function createFaults(faults: readonly Fault[], random: { next(): number 
   const of = (level: Level): readonly Fault[] => faults.filter(({ kind }) => FAULTS[kind].level === level);
   const byLevel = { apdu: of('apdu'), answer: of('answer'), octet: of('octet') };
 
+  let stopped = false;
   const draw = (level: Level): Fault | undefined => {
+    if (stopped) return undefined;
     counts[level]++;
     const found = byLevel[level].find(({ when }) => {
       if ('at' in when) return when.at === counts[level];
@@ -110,6 +114,7 @@ export function createFaults(faults: readonly Fault[], random: { next(): number 
 
   return {
     struck,
+    stop: () => void (stopped = true),
     nextApdu: () => (byLevel.apdu.length === 0 ? undefined : draw('apdu')),
     answer(text) {
       if (byLevel.answer.length === 0 || text === '') return { text };

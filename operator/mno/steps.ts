@@ -209,7 +209,9 @@ export async function scriptReport(
   if (result.resynchronised === true) return remade(context, procedure);
   if (step === 'installing') return installed(context, message, procedure);
   const answered = result.executed > 0;
-  if (message.outcome !== 'done' || (answered && !result.ok)) {
+  // An earlier copy of the command has done it, and the card refuses the next one: the switch is proved by its signed notification.
+  const stands = step === 'enabling' && message.enabledIccid === procedure.iccid;
+  if (message.outcome !== 'done' || (answered && !result.ok && !stands)) {
     const what = `${step === 'enabling' ? 'enable' : 'delete'} ended ${message.outcome}, last status word ${result.lastSw.toString(16)}`;
     return fail(context, procedure, message.reason === undefined ? what : `${what}: ${message.reason}`);
   }
