@@ -22,7 +22,8 @@ function device(silentFor: number): Device & { readonly refreshed: string[] } {
       return ICCID;
     },
     registration: async () => ({ stat: 1 }),
-    ladder: {
+    connect: async () => undefined,
+    modem: {
       steps: ['radio-cycle', 'restart'],
       take: async (step) => void refreshed.push(step),
       onRestart: () => () => {},
@@ -48,7 +49,7 @@ test('a card that does not even show its ICCID is started anew, one that does is
 test('a refresh that fails is left for the next time, a cancelled one ends the work', async () => {
   const failing = (code: 'LINK_CLOSED' | 'ABORTED'): Device => ({
     ...device(1),
-    ladder: { ...device(1).ladder, take: () => Promise.reject(new AgentError(code)) },
+    modem: { ...device(1).modem, take: () => Promise.reject(new AgentError(code)) },
   });
   assert.equal(await wakeMuteCard({ device: failing('LINK_CLOSED'), log: silentLog }, 1), true);
   await assert.rejects(wakeMuteCard({ device: failing('ABORTED'), log: silentLog }, 1), (error) =>

@@ -20,9 +20,9 @@ export async function wakeMuteCard(
   }
   log.write('warn', 'agent.card', 'the card is started anew', { attempt });
   try {
-    const { steps } = device.ladder;
+    const { steps } = device.modem;
     const step = steps[Math.min(attempt, steps.length) - 1];
-    if (step !== undefined) await device.ladder.take(step, options);
+    if (step !== undefined) await device.modem.take(step, options);
   } catch (error) {
     if (!isAgentError(error) || error.code === 'ABORTED') throw error;
     log.write('warn', 'agent.card', 'it could not be started anew', { error: errorOf(error).message });
