@@ -288,6 +288,15 @@ async function liveDirect(stage: Stage): Promise<Lived> {
       return finalResultOf(result).is === 'successResult' ? iccid : undefined;
     });
   };
+  const wake = async (attempt: number): Promise<void> => {
+    try {
+      if (modem === undefined) return;
+      const has = await openModemDevice(modem, () => {});
+      await wakeMuteCard({ device: has, log }, attempt, { anyway: true });
+    } catch (error) {
+      if (!isAgentError(error)) throw error;
+    }
+  };
   let failures = 0;
   const install = async (until: number): Promise<Iccid | undefined> => {
     for (;;) {
@@ -299,10 +308,7 @@ async function liveDirect(stage: Stage): Promise<Lived> {
       }
       failures++;
       if (clock.now() >= until) return undefined;
-      if (failures % CARD_PATIENCE === 0 && modem !== undefined) {
-        const watched = await openModemDevice(modem, () => {});
-        await wakeMuteCard({ device: watched, log }, failures / CARD_PATIENCE, { anyway: true });
-      }
+      if (failures % CARD_PATIENCE === 0) await wake(failures / CARD_PATIENCE);
       await sleep(clock, RETRY_MS);
     }
   };
