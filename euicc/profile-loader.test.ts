@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { fromHex, toHex } from '../base/bytes.ts';
 import type { Fcp, FileSteps } from '../codec/saip/files.ts';
 import { decodeProfilePackage, encodeProfilePackage, type ProfileElement } from '../codec/saip/package.ts';
+import { loadResponse } from './profile-response.ts';
 import { loadProfile, loadProfilePackage } from './profile-loader.ts';
 import {
   mandated,
@@ -206,14 +207,31 @@ test('an element that is not mandatory and not known is left out with a warning'
     type: 'df-5gs',
     value: { header: { identification: 5 }, templateId: '2.23.143.1.2.13.9', files: { 'df-df-5gs': [] } },
   };
-  const outcome = loadProfile([HEADER, MF, unknown, strange, END]);
+  const secret: ProfileElement = {
+    type: 'nonStandard',
+    value: { header: { identification: 6 }, issuerId: '2.999.1', content: ARR },
+  };
+  const algorithm = milenage({ algorithmId: 9 }, { header: { identification: 7 } });
+  const outcome = loadProfile([HEADER, MF, USIM, unknown, strange, secret, algorithm, END]);
   assert.ok(outcome.ok);
+  assert.deepEqual(outcome.profile.akas, []);
   assert.deepEqual(
     outcome.warnings.map(({ status, identification }) => [status, identification]),
     [
       ['peNotSupported', 4],
       ['templateNotSupported', 5],
+      ['peNotSupported', 6],
+      ['featureNotSupported', 7],
     ],
+  );
+  assert.equal(
+    toHex(loadResponse(outcome)),
+    '3027A025' +
+      '3003800100' +
+      '3006800101810104' +
+      '3006800109810105' +
+      '3006800101810106' +
+      '300680010A810107',
   );
 });
 

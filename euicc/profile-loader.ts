@@ -25,7 +25,7 @@ import type {
 } from './profile-content.ts';
 import { applyFileManagement, applyFiles, masterFile, takeMemory, type FileWork } from './profile-files.ts';
 import { checkPinReferences, collectPinContexts } from './profile-pins.ts';
-import { akaOf, cdmaOf, pinsOf, puksOf } from './profile-secrets.ts';
+import { akaOf, cdmaOf, isKnownAlgorithm, pinsOf, puksOf } from './profile-secrets.ts';
 import { fidText, findDirectory, finishTree, refuse, rootOf, type DraftDirectory } from './profile-tree.ts';
 
 export type LoaderOptions = {
@@ -203,6 +203,12 @@ function unsupportedReason(
   }
   if (isFilesElement(element) && findTemplate(element.value.templateId) === undefined) {
     return { status: 'templateNotSupported', why: `no template ${element.value.templateId}` };
+  }
+  if (element.type === 'akaParameter') {
+    const [choice] = element.value.algoConfiguration;
+    if (choice?.is === 'algoParameter' && !isKnownAlgorithm(choice.value)) {
+      return { status: 'featureNotSupported', why: `AKA algorithm ${choice.value.algorithmId}` };
+    }
   }
   return undefined;
 }

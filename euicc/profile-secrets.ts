@@ -75,6 +75,11 @@ const ALGORITHMS = new Map<number, AkaContent['algorithm']>([
   [3, 'usim-test'],
 ]);
 
+/** Whether this card has the algorithm. */
+export function isKnownAlgorithm({ algorithmId }: Pick<AlgoParameter, 'algorithmId'>): boolean {
+  return ALGORITHMS.has(algorithmId);
+}
+
 const DEFAULT_ROTATIONS = fromHex('4000204060');
 const DEFAULT_CONSTANTS = fromHex(
   [0, 1, 2, 4, 8].map((last) => last.toString(16).padStart(32, '0')).join(''),
