@@ -258,7 +258,7 @@ describe("an eUICC's verdict on an SM-DP+", () => {
   ) => {
     const result = verifyDpCertificate(ec, {
       certificate,
-      role: 'dpAuth',
+      roles: ['dpAuth'],
       trustedCis: [makeCi().certificate, ci.certificate],
       curves: ['P-256'],
       crls: [],
@@ -314,7 +314,7 @@ describe('published and foreign readers', () => {
     ] as const) {
       const result = verifyDpCertificate(ec, {
         certificate: der(...file.split('/')),
-        role,
+        roles: [role],
         trustedCis: [ci],
         curves: ['P-256'],
         crls: [],

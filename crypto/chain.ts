@@ -216,14 +216,15 @@ function readDpCertificate(der: Uint8Array): Certificate | DpCertificateError {
 }
 
 /**
- * Checks CERT.DPauth or CERT.DPpb as the eUICC does: no clock, below the CI that the certificate names. That CI need not be the
+ * Checks CERT.DPauth, CERT.DSauth or CERT.DPpb as the eUICC does: no clock, below the CI that the certificate names. That CI need not be the
  * one whose chain the eUICC signs with: the lists for verification and for signing are apart (SGP.22 5.6.1). Never throws.
  */
 export function verifyDpCertificate(
   ec: Ec,
   request: {
     readonly certificate: Uint8Array;
-    readonly role: 'dpAuth' | 'dpPb';
+    /** One of these is the certificate's: an SM-DP+, or an SM-DS, which is asked for events in the same way (SGP.22 3.6.2). */
+    readonly roles: readonly ('dpAuth' | 'dsAuth' | 'dpPb')[];
     readonly trustedCis: readonly Certificate[];
     readonly curves: readonly CurveName[];
     readonly crls: readonly Crl[];
@@ -242,7 +243,8 @@ export function verifyDpCertificate(
   if (isRevoked(ec, certificate, ci, request.crls)) return { ok: false, error: 'invalidCertificate' };
   if (certificate.isCa || !hasUsage(certificate, KEY_USAGE.digitalSignature))
     return { ok: false, error: 'invalidCertificate' };
-  if (!certificate.policies.includes(RSP_ROLE[request.role])) return { ok: false, error: 'invalidOid' };
+  if (!request.roles.some((role) => certificate.policies.includes(RSP_ROLE[role])))
+    return { ok: false, error: 'invalidOid' };
   const [registeredId] = certificate.registeredIds;
   if (registeredId === undefined) return { ok: false, error: 'invalidOid' };
   if (request.registeredId !== undefined && request.registeredId !== registeredId)

@@ -139,6 +139,18 @@ describe('AuthenticateServer answers', () => {
     });
   }
 
+  test('an SM-DS as it answers an SM-DP+; only that one may have a download prepared', async () => {
+    const { card, pki } = await createWorld();
+    const isdR = await openIsdR(card);
+    const auth = pki.dpAuth({ policies: [RSP_ROLE.dsAuth] });
+    const { request, transactionId } = authenticateServerRequest(pki, await challenge(isdR), { auth });
+    const { euiccSignature1 } = authenticated(await isdR.es10(request));
+    const prepare = prepareDownloadRequest(pki, { transactionId, euiccSignature1 });
+    const answer = PrepareDownloadResponse.decode(await isdR.es10(prepare.request));
+    assert.ok(answer.is === 'downloadResponseError');
+    assert.equal(answer.value.downloadErrorCode, 'invalidCertificate');
+  });
+
   test('no challenge, another challenge, and the same one twice', async () => {
     const { card, pki } = await createWorld();
     const isdR = await openIsdR(card);

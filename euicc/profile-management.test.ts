@@ -1,7 +1,7 @@
 // ES10c on profiles, by ICCID and by AID of the ISD-P: every result that SGP.22 5.7.16 to 5.7.21 names, and what it leaves behind.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex } from '../base/bytes.ts';
 import { encodeTlv } from '../codec/ber-tlv.ts';
 import { encodeIccid, type Iccid, parseIccid } from '../codec/ids.ts';
 import {
@@ -270,6 +270,21 @@ describe('ES10c', () => {
         assert.equal(after > notified, result === 'ok', 'a refusal is no event');
       });
     }
+  }
+});
+
+test('what is no ICCID, or no AID of an ISD-P, is not found', async () => {
+  const isdR = await openIsdR((await worldOf({ profiles: [A_ON] })).card);
+  const digits = '5A0AABCDEFABCDEFABCDEFAB';
+  for (const [request, response] of [
+    ['BF3108A0034F01A08101FF', 'BF3103800101'],
+    [`BF3111A00C${digits}8101FF`, 'BF3103800101'],
+    ['BF3208A0034F01A08101FF', 'BF3203800101'],
+    ['BF33034F01A0', 'BF3303800101'],
+    [`BF330C${digits}`, 'BF3303800101'],
+    [`BF290E${digits}9000`, 'BF2903800101'],
+  ] as const) {
+    assert.equal(toHex(await isdR.es10(fromHex(request))), response, request);
   }
 });
 

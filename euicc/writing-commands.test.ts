@@ -94,6 +94,7 @@ test('an ES10 function writes only where its power is cut in a test', async () =
     'BF3E035C015A',
     'BF3800',
     'BF410B80010081010282020000',
+    'BF420480020780',
   ];
   for (const request of requests) {
     const { card, files } = await createWorld();

@@ -1,4 +1,5 @@
 // The ES10 functions as a table by tag, and what they work on (SGP.22 5.7, SGP.32 5.9).
+import { isAgentError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Ec } from '../../crypto/ec.ts';
 import type { IotSession } from '../iot/session.ts';
@@ -37,3 +38,13 @@ export type Es10Function = {
   /** `managed` says that the request came under the ISD-R's keys. */
   readonly run: (es10: Es10, request: Uint8Array, how: { readonly managed: boolean }) => Uint8Array;
 };
+
+/** What a request names; undefined where it is no identifier that a profile could have: nothing is found by it. */
+export function named<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    if (isAgentError(error, 'ID_INVALID')) return undefined;
+    throw error;
+  }
+}

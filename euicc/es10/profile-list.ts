@@ -9,7 +9,7 @@ import {
 import type { TypeOf } from '../../codec/tlv-table.ts';
 import { iotCell } from '../iot/records.ts';
 import type { Profile } from '../profiles.ts';
-import type { Es10, Es10Function } from './functions.ts';
+import { type Es10, type Es10Function, named } from './functions.ts';
 
 type Info = TypeOf<typeof ProfileInfo>;
 type Member = keyof Info;
@@ -95,10 +95,11 @@ function getProfilesInfo(es10: Es10, request: Uint8Array): Uint8Array {
 }
 
 function setNickname({ profiles }: Es10, request: Uint8Array): Uint8Array {
-  const { iccid, profileNickname: nickname } = SetNicknameRequest.decode(request);
-  const profile = profiles.find({ is: 'iccid', value: iccid });
-  if (profile === undefined) return SetNicknameResponse.encode({ setNicknameResult: 'iccidNotFound' });
-  profiles.setNickname(profile, nickname);
+  const asked = named(() => SetNicknameRequest.decode(request));
+  const profile = asked === undefined ? undefined : profiles.find({ is: 'iccid', value: asked.iccid });
+  if (asked === undefined || profile === undefined)
+    return SetNicknameResponse.encode({ setNicknameResult: 'iccidNotFound' });
+  profiles.setNickname(profile, asked.profileNickname);
   return SetNicknameResponse.encode({ setNicknameResult: 'ok' });
 }
 

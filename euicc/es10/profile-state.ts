@@ -11,7 +11,7 @@ import {
 } from '../../codec/rsp/profile-management.ts';
 import type { Profile } from '../profiles.ts';
 import { settingsCell } from '../records.ts';
-import type { Es10, Es10Function } from './functions.ts';
+import { type Es10, type Es10Function, named } from './functions.ts';
 
 /** Policy rules of a profile (SGP.22 2.9.1): it may not be disabled, it may not be deleted. */
 export const hasRule = (profile: Profile | undefined, rule: 'ppr1' | 'ppr2'): boolean =>
@@ -62,10 +62,11 @@ export function profileAfter({ profiles, state }: Es10, { profileClass }: Profil
 }
 
 function enable(es10: Es10, request: Uint8Array): Uint8Array {
-  const { profileIdentifier, refreshFlag } = EnableProfileRequest.decode(request);
-  const profile = es10.profiles.find(profileIdentifier);
+  const asked = named(() => EnableProfileRequest.decode(request));
+  const profile = asked === undefined ? undefined : es10.profiles.find(asked.profileIdentifier);
   const enableResult = ((): Parameters<typeof EnableProfileResponse.encode>[0]['enableResult'] => {
-    if (profile === undefined) return 'iccidOrAidNotFound';
+    if (asked === undefined || profile === undefined) return 'iccidOrAidNotFound';
+    const { refreshFlag } = asked;
     const refusal = refusesEnabling(es10, profile);
     if (refusal !== undefined) return refusal;
     if (isBusy(es10, refreshFlag)) return 'catBusy';
@@ -76,10 +77,11 @@ function enable(es10: Es10, request: Uint8Array): Uint8Array {
 }
 
 function disable(es10: Es10, request: Uint8Array): Uint8Array {
-  const { profileIdentifier, refreshFlag } = DisableProfileRequest.decode(request);
-  const profile = es10.profiles.find(profileIdentifier);
+  const asked = named(() => DisableProfileRequest.decode(request));
+  const profile = asked === undefined ? undefined : es10.profiles.find(asked.profileIdentifier);
   const disableResult = ((): Parameters<typeof DisableProfileResponse.encode>[0]['disableResult'] => {
-    if (profile === undefined) return 'iccidOrAidNotFound';
+    if (asked === undefined || profile === undefined) return 'iccidOrAidNotFound';
+    const { refreshFlag } = asked;
     if (!profile.enabled) return 'profileNotInEnabledState';
     if (hasRule(profile, 'ppr1')) return 'disallowedByPolicy';
     if (isBusy(es10, refreshFlag)) return 'catBusy';
@@ -91,7 +93,8 @@ function disable(es10: Es10, request: Uint8Array): Uint8Array {
 
 function deleteProfile(es10: Es10, request: Uint8Array): Uint8Array {
   const { profiles } = es10;
-  const profile = profiles.find(DeleteProfileRequest.decode(request));
+  const asked = named(() => DeleteProfileRequest.decode(request));
+  const profile = asked === undefined ? undefined : profiles.find(asked);
   const deleteResult = ((): Parameters<typeof DeleteProfileResponse.encode>[0]['deleteResult'] => {
     if (profile === undefined) return 'iccidOrAidNotFound';
     if (profile.enabled || profiles.pendingSwitch?.to?.number === profile.number) {

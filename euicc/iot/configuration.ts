@@ -15,6 +15,8 @@ import {
   IotEuiccMemoryResetResponse,
   IotSetDefaultDpAddressRequest,
   IotSetDefaultDpAddressResponse,
+  IpaeActivationRequest,
+  IpaeActivationResponse,
 } from '../../codec/rsp/sgp32-profile.ts';
 import type { TypeOf } from '../../codec/tlv-table.ts';
 import type { Es10, Es10Function } from '../es10/functions.ts';
@@ -154,7 +156,14 @@ function setDefaultDpAddress({ state }: Es10, request: Uint8Array): Uint8Array {
   return IotSetDefaultDpAddressResponse.encode({ setDefaultDpAddressResult: 'ok' });
 }
 
+/** There is no IPA on this card, nor an LPA: neither can be activated (SGP.22 5.7.1, SGP.32 3.8.4). */
+function activateIpae(_: Es10, request: Uint8Array): Uint8Array {
+  IpaeActivationRequest.decode(request);
+  return IpaeActivationResponse.encode({ ipaeActivationResult: 'notSupported' });
+}
+
 export const IOT_CONFIGURATION_FUNCTIONS: readonly Es10Function[] = [
+  { tag: 0xbf42, run: activateIpae },
   { tag: 0xbf55, run: getEimConfigurationData },
   { tag: 0xbf57, manages: true, run: addInitialEim },
   { tag: 0xbf5f, run: getConnectivityParameters },

@@ -292,6 +292,11 @@ describe('an IoT eUICC says of itself', () => {
     assert.equal(ipaMode, 'ipad');
   });
 
+  test('that no IPA in the eUICC can be activated', async () => {
+    const isdR = await openIsdR((await createWorld()).card);
+    assert.equal(toHex(await isdR.es10(fromHex('BF420480020780'))), 'BF4203800101');
+  });
+
   test('whether a profile is enabled, when its ISD-R is selected', async () => {
     const fci = async (profiles?: []): Promise<string> => {
       const { card } = await createWorld(profiles === undefined ? {} : { profiles });

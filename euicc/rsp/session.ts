@@ -22,7 +22,7 @@ import { utf8, type TypeOf } from '../../codec/tlv-table.ts';
 import { type DpCertificateError, verifyDpCertificate } from '../../crypto/chain.ts';
 import type { Crl } from '../../crypto/crl.ts';
 import type { Ec, EcKeyPair } from '../../crypto/ec.ts';
-import type { Certificate } from '../../crypto/x509.ts';
+import { type Certificate, RSP_ROLE } from '../../crypto/x509.ts';
 import type { EuiccCredential, EuiccIdentity } from './identity.ts';
 
 /** What is known after a successful AuthenticateServer. */
@@ -115,7 +115,7 @@ export function createRspSession(options: {
     if (credential === undefined) return 'ciPKUnknown';
     const verified = verifyDpCertificate(ec, {
       certificate: request.serverCertificate,
-      role: 'dpAuth',
+      roles: ['dpAuth', 'dsAuth'],
       trustedCis: identity.trustedCis,
       curves: CURVES,
       crls: host.crls(),
@@ -146,7 +146,7 @@ export function createRspSession(options: {
   ): PreparedSession | DownloadError => {
     const verified = verifyDpCertificate(ec, {
       certificate: request.smdpCertificate,
-      role: 'dpPb',
+      roles: ['dpPb'],
       trustedCis: identity.trustedCis,
       curves: CURVES,
       crls: host.crls(),
@@ -181,10 +181,12 @@ export function createRspSession(options: {
   ): PreparedSession | DownloadError => {
     if (authenticated === undefined) return 'noSessionContext';
     if (!equalBytes(signed.transactionId, authenticated.transactionId)) return 'invalidTransactionId';
-    const { smdpOid, euiccSignature1 } = authenticated;
+    const { dpAuthCertificate, smdpOid, euiccSignature1 } = authenticated;
+    // An SM-DS has events, and no profiles.
+    if (!dpAuthCertificate.policies.includes(RSP_ROLE.dpAuth)) return 'invalidCertificate';
     const verified = verifyDpCertificate(ec, {
       certificate: request.smdpCertificate,
-      role: 'dpPb',
+      roles: ['dpPb'],
       trustedCis: identity.trustedCis,
       curves: CURVES,
       crls: host.crls(),

@@ -117,7 +117,7 @@ test('an eUICC accepts the certificates of an SM-DP, each for its own role and b
   const check = (certificate: Uint8Array, role: 'dpAuth' | 'dpPb', registeredId = '2.999.10') => {
     const result = verifyDpCertificate(ec, {
       certificate,
-      role,
+      roles: [role],
       trustedCis: [trusted],
       curves: ['P-256'],
       crls: [],
