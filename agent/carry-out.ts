@@ -144,12 +144,14 @@ async function install(
   const started = context.clock.now();
   let run: ScriptRun;
   try {
-    run = await onIsdR(context, options, (channel, basic) =>
-      playScript(channel, content, {
-        ...options,
-        basic,
-        onProgress: (done, total) => context.progress('install', done, total),
-      }),
+    run = await context.device.modem.hurry(content.length, () =>
+      onIsdR(context, options, (channel, basic) =>
+        playScript(channel, content, {
+          ...options,
+          basic,
+          onProgress: (done, total) => context.progress('install', done, total),
+        }),
+      ),
     );
   } catch (error) {
     if (!isAgentError(error) || error.code === 'ABORTED') throw error;

@@ -34,6 +34,8 @@ export type DeviceModem = {
   readonly steps: readonly LadderStep[];
   /** Safe to take again where it was cut short. */
   take(step: LadderStep, options?: DeviceOptions): Promise<void>;
+  /** Does work that brings so many octets to the card as fast as the line allows. */
+  hurry<T>(octets: number, work: () => Promise<T>): Promise<T>;
   /** Calls after every start of the modem, whoever caused it; the answer cancels. */
   onRestart(listener: () => void): () => void;
 };

@@ -112,6 +112,7 @@ async function enableIn(world: World): Promise<End> {
           dieAt('after step', steps.length);
           if (step === 'slot-power') throw new AgentError('AT_ERROR', { command: 'AT+X' });
         },
+        hurry: (_, work) => work(),
         onRestart: () => () => {},
       },
     };

@@ -37,6 +37,7 @@ export async function openModemDevice(
     modem: {
       steps: modem.switchSteps,
       take: (step) => modem.takeSwitchStep(step),
+      hurry: (octets, work) => modem.hurry(octets, work),
       onRestart: (listener) => modem.onRestart(listener),
     },
   };

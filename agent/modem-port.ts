@@ -22,6 +22,8 @@ export type ModemAddress = {
   readonly maxCommandData?: number | undefined;
   readonly initialise?: readonly string[] | undefined;
   readonly deadlinesMs?: ModemOptions['deadlinesMs'];
+  /** How far the rate may be raised for a while. */
+  readonly maxBaudRate?: number | undefined;
 };
 
 export type AddressOptions = {
@@ -47,7 +49,7 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
   });
   const around = options.around ?? ((link: ByteLink) => link);
   const way = address.access === 'auto' ? {} : { way: address.access };
-  const { maxCommandData, initialise, deadlinesMs } = address;
+  const { baudRate, maxBaudRate, maxCommandData, initialise, deadlinesMs } = address;
   try {
     return await openModem({
       openLink: async () => around(await withoutMeaninglessRate(finder)),
@@ -63,6 +65,7 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
         ...(maxCommandData === undefined ? {} : { card: { maxCommandData } }),
       },
       ...(deadlinesMs === undefined ? {} : { deadlinesMs }),
+      rate: { baudRate, ...(maxBaudRate === undefined ? {} : { maxBaudRate }) },
       ...(onLearned === undefined ? {} : { onLearned }),
     });
   } catch (error) {

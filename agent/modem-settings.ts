@@ -17,7 +17,8 @@ export function modemAddressOf({ modem, deadlines }: Pick<AgentConfig, 'modem' |
     radio: deadlines.radioSeconds * 1000,
     search: deadlines.searchSeconds * 1000,
   };
-  return { ...modem, deadlinesMs };
+  const { raiseBaudRate, maxBaudRate, ...address } = modem;
+  return { ...address, deadlinesMs, ...(raiseBaudRate === 'auto' ? { maxBaudRate } : {}) };
 }
 
 /** The data context that the agent is to bring up; undefined where it is to be left alone. Throws `CONFIG_INVALID`. */

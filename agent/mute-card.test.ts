@@ -26,6 +26,7 @@ function device(silentFor: number): Device & { readonly refreshed: string[] } {
     modem: {
       steps: ['radio-cycle', 'restart'],
       take: async (step) => void refreshed.push(step),
+      hurry: (_, work) => work(),
       onRestart: () => () => {},
     },
   };

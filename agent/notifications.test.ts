@@ -49,7 +49,7 @@ async function rig(options: {
       readIccid: async () => A,
       registration: async () => ({ stat: 1 }),
       connect: async () => undefined,
-      modem: { steps: [], take: async () => {}, onRestart: () => () => {} },
+      modem: { steps: [], take: async () => {}, hurry: (_, work) => work(), onRestart: () => () => {} },
     },
     cardLock: createLock(),
     clock,

@@ -134,7 +134,12 @@ async function story(kind: 'provisioning' | 'mno-change', fault: Fault = {}): Pr
       readIccid: async () => card.profiles.find((profile) => profile.enabled)?.iccid,
       registration: async () => ({ stat: fault.reaches?.(enabled() ?? '') === false ? 2 : 1 }),
       connect: async () => undefined,
-      modem: { steps: ['radio-cycle', 'restart'], take: async () => {}, onRestart: () => () => {} },
+      modem: {
+        steps: ['radio-cycle', 'restart'],
+        take: async () => {},
+        hurry: (_, work) => work(),
+        onRestart: () => () => {},
+      },
     };
     const link = broker.link('device');
     const running = runAgent(

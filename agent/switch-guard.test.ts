@@ -46,6 +46,7 @@ function rig(first: LastSwitch | undefined) {
     modem: {
       steps: [],
       take: async () => {},
+      hurry: (_, work) => work(),
       onRestart(listener) {
         world.restart = listener;
         return () => {};

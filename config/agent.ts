@@ -34,6 +34,16 @@ export const agentTable = {
         default: 115_200,
         doc: 'Rate of the line in bits per second.',
       },
+      raiseBaudRate: {
+        kind: choice('off', 'auto'),
+        default: 'off',
+        doc: 'auto raises the rate (AT+IPR) for an installation that gains seconds by it, where the line has a rate of its own and the modem offers more; afterwards the rate is given back. For lines that are known to carry modem.maxBaudRate: a modem that cannot be heard there is lost until it restarts.',
+      },
+      maxBaudRate: {
+        kind: integer(9600, 4_000_000),
+        default: 460_800,
+        doc: 'The highest rate that modem.raiseBaudRate may choose.',
+      },
       imei: {
         kind: text(15, /^\d{15}$/, 'an IMEI of 15 digits'),
         optional: true,

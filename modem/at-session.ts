@@ -41,14 +41,24 @@ export type AtEvent =
   | { readonly is: 'unsolicited'; readonly line: string }
   /** A result code that no command waited for. */
   | { readonly is: 'stray'; readonly line: string }
-  | { readonly is: 'garbage'; readonly octets: number };
+  | { readonly is: 'garbage'; readonly octets: number }
+  /** Nothing that was asked to find the way back was answered. */
+  | { readonly is: 'deaf' };
+
+type Run = <A extends readonly unknown[], T>(
+  command: AtCommand<A, T>,
+  args: A,
+  options?: RunOptions,
+) => Promise<T>;
 
 export type AtSession = {
   /**
    * Sends one command and reads its answer. Throws `AT_ERROR` (the modem refused; `data.code`, `data.number`),
    * `AT_TIMEOUT`, `AT_ANSWER`, `LINK_CLOSED` or `ABORTED`.
    */
-  run<A extends readonly unknown[], T>(command: AtCommand<A, T>, args: A, options?: RunOptions): Promise<T>;
+  readonly run: Run;
+  /** Lets nobody else between the commands of `work`, which sends them by the function that it is given. */
+  alone<T>(work: (run: Run) => Promise<T>): Promise<T>;
   /** The answer cancels the subscription. */
   subscribe(listener: (event: AtEvent) => void): () => void;
   readonly deadlinesMs: Readonly<Record<DeadlineClass, number>>;
@@ -221,6 +231,7 @@ export function openAtSession(options: AtSessionOptions): AtSession {
         if (!isAgentError(error, 'AT_TIMEOUT')) throw error;
       }
     }
+    tell({ is: 'deaf' });
     throw new AgentError('AT_TIMEOUT', { command: 'resynchronise', attempts: SYNC_TOKENS.length });
   };
 
@@ -269,6 +280,7 @@ export function openAtSession(options: AtSessionOptions): AtSession {
         lock.run(() => runNow(command, args, how)),
         how.signal,
       ),
+    alone: (work) => lock.run(() => work((command, args, how = {}) => runNow(command, args, how))),
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

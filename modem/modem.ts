@@ -24,6 +24,7 @@ import { createCardLessons, type CardLessons, type CardMemory } from './card-les
 import type { OpenSession } from './card-sessions.ts';
 import { connectData, type DataSettings, type DataState, readDataState } from './data-context.ts';
 import { createModemCard, type ModemCard } from './modem-card.ts';
+import type { LineRate } from './line-rate.ts';
 import { openModemLine, type ModemLine } from './modem-line.ts';
 import {
   awaitProfile,
@@ -66,6 +67,8 @@ export type ModemOptions = {
   /** What an earlier life wrote down of this modem, and what to write down for the next one. */
   readonly remembered?: (who: ModemKey) => ModemMemory;
   readonly onLearned?: (who: ModemKey, memory: ModemMemory) => void;
+  /** The rate of a line that has one, and how far it may be raised. Absent: it is never touched. */
+  readonly rate?: LineRate;
   /** How long a line that went away may take to come back. */
   readonly returnMs?: number;
   /** The modem must have this IMEI. */
@@ -108,6 +111,8 @@ export type Modem = {
   readonly switchSteps: readonly Exclude<SwitchStep, 'refresh'>[];
   /** Takes one of them, and waits until the modem answers again. */
   takeSwitchStep(step: Exclude<SwitchStep, 'refresh'>): Promise<void>;
+  /** Does `work` with the line at a higher rate where that pays for so many octets to the card; then gives the rate back. */
+  hurry<T>(octets: number, work: () => Promise<T>): Promise<T>;
   /** Restarts the modem and waits until it answers. */
   restart(): Promise<void>;
   /** Calls after every restart of the modem, whoever caused it, and when its line came back; the answer cancels. */
@@ -209,6 +214,7 @@ export async function openModem(options: ModemOptions): Promise<Modem> {
     },
     switchSteps: SWITCH_STEPS.filter((step) => actions[step] !== undefined),
     takeSwitchStep: async (step) => actions[step]?.(),
+    hurry: (octets, work) => line.hurry(octets, work),
     restart,
     onRestart(listener) {
       restarts.add(listener);

@@ -91,6 +91,8 @@ function clockText(wallMs: number): string {
   return `${date.slice(2).replaceAll('-', '/')},${time.slice(0, 8)}+00`;
 }
 
+const LINE_RATES = [9600, 19200, 38400, 57600, 115_200, 230_400, 460_800, 921_600];
+
 export const DIALOGUE_COMMANDS: CommandTable = {
   E: flag('echo'),
   Q: flag('quiet'),
@@ -147,9 +149,14 @@ export const DIALOGUE_COMMANDS: CommandTable = {
   '+CRC': keptSetting('+CRC', ['0', '1'], false),
   '+ICF': keptSetting('+ICF', ['3,3'], false),
   '+IFC': keptSetting('+IFC', ['0,0', '2,2'], false),
-  '+IPR': keptSetting(
-    '+IPR',
-    ['0', '9600', '19200', '38400', '57600', '115200', '230400', '460800', '921600'],
-    false,
-  ),
+  '+IPR': {
+    test: () => [`+IPR: (0),(${LINE_RATES.join(',')})`],
+    read: ({ lineRate }) => [`+IPR: ${lineRate.now}`],
+    set: ({ lineRate }, [parameter]) => {
+      const baudRate = numberOf(parameter, [0, 4_000_000], 0);
+      if (baudRate === undefined || (baudRate !== 0 && !LINE_RATES.includes(baudRate))) return 'ERROR';
+      lineRate.set(baudRate);
+      return DONE;
+    },
+  },
 };

@@ -73,6 +73,8 @@ export type CommandContext = {
   readonly takeCardOut: (ms: number, swap: boolean) => void;
   /** Prompts the terminal for a text that Ctrl-Z ends; undefined when it is given up with ESC. */
   readonly ask: () => Promise<string | undefined>;
+  /** The rate of the line (+IPR): 0 follows the terminal. A new one counts once the line was answered. */
+  readonly lineRate: { readonly now: number; set(baudRate: number): void };
   /** Hands a short message to the network; answers its reference. */
   readonly sendMessage: (tpdu: Uint8Array) => number;
 };

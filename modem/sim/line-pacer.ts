@@ -45,6 +45,10 @@ export type SimLine = {
   send(bytes: Uint8Array, notBeforeUs?: number): void;
   /** The line's time: by its clock, or added up. */
   elapsedUs(): number;
+  /** Does `job` when what was sent so far is there. */
+  afterSent(job: () => void): void;
+  /** What comes from here on takes its time at this rate, where the line has any timing. */
+  setBaudRate(baudRate: number): void;
   readonly closed: Promise<void>;
   close(): Promise<void>;
 };
@@ -59,11 +63,12 @@ export function openSimLine(
   spoil: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
 ): SimLine {
   const arrivals = createQueue<Arrival>(MAX_UNREAD_ARRIVALS);
-  const pacers =
-    timing.mode === 'none'
-      ? undefined
-      : { fromTerminal: createLinePacer(timing.baudRate), toTerminal: createLinePacer(timing.baudRate) };
-  const octetUs = timing.mode === 'none' ? 0 : 1e7 / timing.baudRate;
+  const pacersAt = (baudRate: number) => ({
+    fromTerminal: createLinePacer(baudRate),
+    toTerminal: createLinePacer(baudRate),
+  });
+  let pacers = timing.mode === 'none' ? undefined : pacersAt(timing.baudRate);
+  let octetUs = timing.mode === 'none' ? 0 : 1e7 / timing.baudRate;
   let countedUs = 0;
   const nowUs = (): number => Math.max(clock.now() * 1000, countedUs);
   const deliverTo = createDelivery(clock);
@@ -100,6 +105,16 @@ export function openSimLine(
       }
     },
     elapsedUs: nowUs,
+    afterSent(job) {
+      if (timing.mode === 'timed' && pacers !== undefined)
+        deliverTo(pacers.toTerminal.take(0, nowUs()).lastUs, job);
+      else job();
+    },
+    setBaudRate(baudRate) {
+      if (pacers === undefined) return;
+      pacers = pacersAt(baudRate);
+      octetUs = 1e7 / baudRate;
+    },
     closed: link.closed,
     close: () => link.close(),
   };

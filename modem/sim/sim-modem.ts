@@ -30,6 +30,8 @@ export type SimModemOptions = {
   readonly imei: Imei;
   readonly identity?: Partial<SimIdentity>;
   readonly timing?: LineTiming;
+  /** The rate that the modem starts with, of those that +IPR has; 0, which follows the terminal, when absent. */
+  readonly baudRate?: number;
   /** How long a restart keeps the modem silent. */
   readonly bootMs?: number;
   readonly attachRetryMs?: number;
@@ -51,6 +53,8 @@ export type SimModem = {
   connect(link: ByteLink): void;
   readonly equipment: Equipment;
   readonly faults: Faults;
+  /** The rate that +IPR has set; 0 follows the terminal. */
+  readonly baudRate: number;
   /** The time that the octets of the current line took, in microseconds. */
   elapsedUs(): number;
   /** Tells every change of service. The answer cancels. */
@@ -96,6 +100,21 @@ export function createSimModem(options: SimModemOptions): SimModem {
   /** While it boots, the modem hears and says nothing. */
   let booting = false;
   let portPresent = true;
+
+  let rate = options.baudRate ?? 0;
+  /** Counts from the answer on to the command that set it. */
+  let nextRate: number | undefined;
+  const changeRate = (to: number): void => {
+    nextRate = undefined;
+    const { timing } = options;
+    const over = line;
+    const change = (): void => {
+      rate = to;
+      if (timing !== undefined && timing.mode !== 'none') over?.setBaudRate(to === 0 ? timing.baudRate : to);
+    };
+    if (over === undefined) change();
+    else over.afterSent(change);
+  };
 
   const dropPort = (ms: number): void => {
     portPresent = false;
@@ -171,6 +190,12 @@ export function createSimModem(options: SimModemOptions): SimModem {
     dropPort,
     takeCardOut: (ms, swap) => void takeCardOut(ms, swap),
     ask: () => dce.ask(),
+    lineRate: {
+      get now() {
+        return rate;
+      },
+      set: (baudRate) => void (nextRate = baudRate),
+    },
     sendMessage(tpdu) {
       options.onShortMessage?.(tpdu);
       messageReference = (messageReference + 1) & 0xff;
@@ -190,6 +215,7 @@ export function createSimModem(options: SimModemOptions): SimModem {
     await sleep(clock, options.bootMs ?? BOOT_MS);
     booting = false;
     restarted = true;
+    changeRate(options.baudRate ?? 0);
     if (quirks.bootLine !== '') dce.unsolicited(quirks.bootLine);
     await equipment.powerOn();
   };
@@ -198,6 +224,7 @@ export function createSimModem(options: SimModemOptions): SimModem {
     line: () => line,
     execute: (body) => executeLine(body, table, context),
     onAnswered: () => {
+      if (nextRate !== undefined) changeRate(nextRate);
       if (restarting) void powerCycle();
       else void equipment.serveCard();
     },
@@ -236,6 +263,9 @@ export function createSimModem(options: SimModemOptions): SimModem {
     },
     equipment,
     faults,
+    get baudRate() {
+      return rate;
+    },
     elapsedUs: () => line?.elapsedUs() ?? 0,
     onService(listener) {
       listeners.add(listener);
