@@ -1,13 +1,16 @@
 // The commands that only look: eid, profiles, at and apdu, over the modem's port while no agent holds it.
+import { readFile } from 'node:fs/promises';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { realClock } from '../base/clock.ts';
-import { silentLog } from '../base/log.ts';
+import { AgentError, errorOf } from '../base/errors.ts';
+import { Secret, silentLog } from '../base/log.ts';
 import { decodeCommandApdu, encodeResponseApdu, swText } from '../codec/apdu.ts';
 import { encodeAid, parseAid } from '../codec/ids.ts';
 import type { ByteLink } from '../modem/byte-link.ts';
 import type { Modem } from '../modem/modem.ts';
 import { type ModemFound, probeModem } from '../modem/modem-probe.ts';
 import { getEid, listProfiles, type ProfileEntry, withIsdR } from './card-operations.ts';
+import { type CertificateProfileAnswer, readCertificateProfile } from './certificate-profile.ts';
 import { type ModemAddress, openLineAt, openModemAt } from './modem-port.ts';
 
 /** The modem to look at, and what is put around its line, such as a trace. */
@@ -41,6 +44,29 @@ export function profilesText(profiles: readonly ProfileEntry[]): string {
       `${iccid.padEnd(22)}${(enabled ? 'enabled' : 'disabled').padEnd(10)}${profileClass.padEnd(14)}${name ?? ''}`.trimEnd(),
     )
     .join('\n');
+}
+
+/** The certificate profile, with the PIN in a file where the card wants one. */
+export async function readProfileOfCard(
+  looking: Looking,
+  given: { readonly pinFile?: string; readonly challenge?: Uint8Array },
+): Promise<CertificateProfileAnswer> {
+  const { pinFile, challenge } = given;
+  const pin = pinFile === undefined ? undefined : await pinOf(pinFile);
+  return withModem(looking, async (modem) =>
+    readCertificateProfile(await modem.openCard(), {
+      ...(pin === undefined ? {} : { pin }),
+      ...(challenge === undefined ? {} : { challenge }),
+    }),
+  );
+}
+
+async function pinOf(file: string): Promise<Secret<string>> {
+  try {
+    return new Secret((await readFile(file, 'utf8')).trim());
+  } catch (cause) {
+    throw new AgentError('FILE_FAILED', { path: file, why: errorOf(cause).message }, { cause });
+  }
 }
 
 export type AtAnswer = { readonly command: string; readonly lines: readonly string[] };

@@ -1,14 +1,21 @@
 #!/usr/bin/env node
 // The device agent's command line: the only place that knows arguments, files, signals and exit codes.
 import { openSync, readFileSync, writeSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { realClock } from '../base/clock.ts';
+import { fromHex } from '../base/bytes.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { type AgentConfig, loadAgentConfig } from '../config/agent.ts';
 import { loadBundleFile, showBundle, shownText } from './bundle-commands.ts';
+import {
+  certificateProfileFile,
+  certificateProfileSummary,
+  certificateProfileText,
+} from './certificate-profile.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, exitRowOf } from './exit-codes.ts';
 import {
   apduText,
@@ -17,6 +24,7 @@ import {
   probe,
   profilesText,
   readEid,
+  readProfileOfCard,
   readProfiles,
   sendApdus,
   sendAtCommands,
@@ -140,6 +148,22 @@ function baud(text: string): number {
   return rate;
 }
 
+type CertificateProfileOptions = PortOptions &
+  Output & { readonly pinFile?: string; readonly challenge?: Uint8Array; readonly out?: string };
+
+function challengeOf(text: string): Uint8Array {
+  if (!/^[0-9A-Fa-f]{32}$/.test(text)) throw new InvalidArgumentError('Expected 16 octets in hex.');
+  return fromHex(text);
+}
+
+async function writeOutput(path: string, octets: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, octets, { mode: 0o600 });
+  } catch (cause) {
+    throw new AgentError('FILE_FAILED', { path, why: errorOf(cause).message }, { cause });
+  }
+}
+
 function showProgress(done: number, total: number): void {
   process.stderr.write(`\rcommand ${done} of ${total}${done === total ? '\n' : ''}`);
 }
@@ -193,6 +217,17 @@ function buildProgram(): Command {
     .action(async (options: PortOptions & Output) => {
       const profiles = await look(options, readProfiles);
       print(options.json === true ? JSON.stringify({ profiles }) : profilesText(profiles));
+    });
+  looking('certificate-profile', 'read what the eUICC says of itself, and its certificates')
+    .option('--pin-file <file>', 'the PIN, where the card wants one; it is tried once')
+    .option('--challenge <hex>', '16 octets of an operator, with which the eUICC signs it', challengeOf)
+    .option('--out <file>', 'write it for the operator')
+    .option(...json)
+    .action(async (options: CertificateProfileOptions) => {
+      const answer = await look(options, (looking) => readProfileOfCard(looking, options));
+      if (options.out !== undefined) await writeOutput(options.out, certificateProfileFile(answer));
+      const summary = certificateProfileSummary(answer);
+      print(options.json === true ? JSON.stringify(summary) : certificateProfileText(summary));
     });
   looking('at', 'send AT commands to the modem')
     .argument('<command...>', 'command lines, such as AT+CSQ')

@@ -18,6 +18,7 @@ import { failed, readBytes, reading, writeNewFile } from './files.ts';
 import { type InitialProfile, readInitialProfiles } from './initial-profiles.ts';
 import { type Chain, type Found, type IssuerFiles, readIssuerFiles } from './issuer-files.ts';
 import { newStaticKeys } from './static-keys.ts';
+import { certificateProfilePin } from './pin-file.ts';
 import { type KeyOptions, makeStoreKey } from './store-key.ts';
 
 export type CreateOptions = KeyOptions & {
@@ -34,6 +35,8 @@ export type CreateOptions = KeyOptions & {
   readonly isdRKeyFile?: string;
   /** Of the card's security domains; S8 unless given. */
   readonly scp03Mode?: 'S8' | 'S16';
+  /** File with the PIN that gates the certificate profile. Made where it is missing; without it everybody may read. */
+  readonly certificateProfilePinFile?: string;
   readonly defaultDpAddress?: string;
   readonly rootDsAddress?: string;
   readonly memory?: number;
@@ -76,6 +79,10 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
   const { eid, credentials, issued } = identityFrom(context, files, options);
   const profiles = await readInitialProfiles(options.profiles);
   const keys = options.isdRKeyFile === undefined ? undefined : await isdRKeysOf(random, options.isdRKeyFile);
+  const pin =
+    options.certificateProfilePinFile === undefined
+      ? undefined
+      : await certificateProfilePin(random, options.certificateProfilePinFile);
   const { key, made } = await makeStoreKey(card, { ...options, random });
   const [first, ...further] = credentials;
   if (first === undefined)
@@ -86,6 +93,7 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     eid,
     ciCertificates: files.cis.map(({ certificate }) => certificate.raw),
     securityModules: newStaticKeys(context, files, eid, credentials),
+    certificateProfile: pin === undefined ? {} : { pin: pin.pin },
     managed: keys !== undefined,
     ...(keys === undefined ? {} : { isdRKeys: keys.keys }),
     ...(options.scp03Mode === undefined ? {} : { scp03Mode: options.scp03Mode }),
@@ -103,7 +111,7 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     issued,
     trustedCis: files.cis.length,
     profiles: profiles.map(({ metadata }: InitialProfile) => metadata.iccid),
-    made: [...(made === undefined ? [] : [made]), ...(keys?.made === undefined ? [] : [keys.made])],
+    made: [made, keys?.made, pin?.made].filter((file) => file !== undefined),
     ignored: files.ignored,
   };
 }

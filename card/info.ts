@@ -19,8 +19,15 @@ import { ListNotificationRequest, ListNotificationResponse } from '../codec/rsp/
 import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/profiles.ts';
 import { GetEimConfigurationDataRequest, GetEimConfigurationDataResponse } from '../codec/rsp/sgp32-eim.ts';
 import { type Certificate, parseCertificate } from '../crypto/x509.ts';
-import { identityCell, keysetCells, scp03ModeCell, securityModulesCell } from '../euicc/records.ts';
-import { createState, need } from '../euicc/state.ts';
+import {
+  certificateProfileCell,
+  certificateProfileTriesCell,
+  identityCell,
+  keysetCells,
+  scp03ModeCell,
+  securityModulesCell,
+} from '../euicc/records.ts';
+import { createState, need, type State } from '../euicc/state.ts';
 import { type CardStore, STORE_VERSION } from '../euicc/store.ts';
 import { type Es10, openIsdR } from './terminal.ts';
 
@@ -54,6 +61,8 @@ export type CardInfo = {
     readonly sequenceCounter: number;
   }[];
   readonly certificates: readonly CertificateInfo[];
+  /** Absent where the card has none. */
+  readonly certificateProfile?: Plain;
   readonly addresses: Plain;
   readonly euiccInfo2: Plain;
   readonly rulesAuthorisationTable: Plain;
@@ -92,6 +101,7 @@ export async function readCardInfo(slot: CardSlot, store: CardStore, octets: num
       ]),
       ...state.read(securityModulesCell).map(({ certificate }) => certificateInfo('ECASD', certificate)),
     ],
+    ...certificateProfileInfo(state),
     addresses:
       (await asked(es10, EuiccConfiguredAddressesRequest.encode({}), EuiccConfiguredAddressesResponse)) ??
       null,
@@ -102,6 +112,16 @@ export async function readCardInfo(slot: CardSlot, store: CardStore, octets: num
       await asked(es10, ListNotificationRequest.encode({}), ListNotificationResponse),
     ),
     ...(eims === undefined ? {} : { eims }),
+  };
+}
+
+function certificateProfileInfo(state: State): Pick<CardInfo, 'certificateProfile'> {
+  const profile = state.read(certificateProfileCell);
+  if (profile === undefined) return {};
+  const { pin, ...common } = profile;
+  const left = state.read(certificateProfileTriesCell) ?? pin?.tries;
+  return {
+    certificateProfile: { ...common, pin: pin === undefined ? 'none' : `${left} of ${pin.tries} tries left` },
   };
 }
 

@@ -62,6 +62,7 @@ type CreateFlags = KeyFlags & {
   readonly profile?: readonly string[];
   readonly enable: boolean;
   readonly managed?: string;
+  readonly certificateProfilePin?: string;
   readonly scp03Mode?: 'S8' | 'S16';
   readonly dpAddress?: string;
   readonly dsAddress?: string;
@@ -83,6 +84,9 @@ async function create(card: string, flags: CreateFlags): Promise<void> {
       ...(eid === undefined ? {} : { eid }),
       ...(serial === undefined ? {} : { serial }),
       ...(managed === undefined ? {} : { isdRKeyFile: managed }),
+      ...(flags.certificateProfilePin === undefined
+        ? {}
+        : { certificateProfilePinFile: flags.certificateProfilePin }),
       ...(scp03Mode === undefined ? {} : { scp03Mode }),
       ...(dpAddress === undefined ? {} : { defaultDpAddress: dpAddress }),
       ...(dsAddress === undefined ? {} : { rootDsAddress: dsAddress }),
@@ -291,6 +295,10 @@ function buildProgram(): Command {
     .option(
       '--managed <file>',
       "changes need SCP03 under the ISD-R's keys in this file, which is made where it is missing",
+    )
+    .option(
+      '--certificate-profile-pin <file>',
+      'reading the certificate profile needs the PIN in this file, which is made where it is missing',
     )
     .addOption(
       new Option('--scp03-mode <mode>', 'octets of challenges and MACs of SCP03: 8 (S8) or 16 (S16)')

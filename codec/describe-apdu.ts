@@ -7,6 +7,7 @@ import { describeTlvs, placeTlvs } from './describe-table.ts';
 import { STATUS_WORDS } from './describe-names.ts';
 import { type DescribedNode, hexNode, leaf } from './describe-node.ts';
 import { describeToolkit, describeToolkitObjects } from './describe-toolkit.ts';
+import { AID_CERTIFICATE_PROFILE } from './certificate-profile.ts';
 import { AID_ECASD, AID_ISD_P_PREFIX, AID_ISD_R, AID_USIM } from './ids.ts';
 import { P1_LAST, P1_MORE } from './store-data.ts';
 
@@ -53,6 +54,7 @@ const PIN_INSTRUCTIONS: readonly number[] = [0x20, 0x24, 0x26, 0x28, 0x2c];
 const APPLICATIONS: readonly (readonly [prefix: string, name: string])[] = [
   [AID_ISD_R, 'ISD-R'],
   [AID_ECASD, 'ECASD'],
+  [AID_CERTIFICATE_PROFILE, 'certificate profile'],
   [AID_ISD_P_PREFIX, 'ISD-P'],
   [AID_USIM, 'USIM'],
 ];

@@ -10,6 +10,7 @@ import { parseCertificate } from '../crypto/x509.ts';
 import { BARE_PROFILE, type ProfileFiles } from './bare-profile.ts';
 import { ATR, type CardOs, createCardOs, type TransmissionOptions } from './card-os.ts';
 import { cardObject } from './domain/card-data.ts';
+import { createCertificateProfile } from './certificate-profile.ts';
 import { createIsdPs } from './domain/isd-p.ts';
 import { createProfileDomains } from './domain/profile-domains.ts';
 import { scp03Size } from './domain/scp03-mode.ts';
@@ -130,13 +131,15 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
   const profile = present();
   const isdR = createIsdR(es10, random);
   const ecasd = createEcasd({ state, record });
+  const found = createCertificateProfile({ state, record, identity, ec });
+  const certificateProfile = found === undefined ? [] : [found];
   const isdPs = createIsdPs({ state, profiles, cardObject: object });
   const card: Card = {
     state,
     profile,
     present,
     get applets() {
-      return [isdR, ecasd, ...isdPs()];
+      return [isdR, ecasd, ...certificateProfile, ...isdPs()];
     },
     channels: new Map([[0, createChannel(0, profile.files)]]),
     cat,

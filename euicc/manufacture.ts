@@ -9,10 +9,12 @@ import { EuiccInfo2 } from '../codec/rsp/euicc-info.ts';
 import type { TypeOf } from '../codec/tlv-table.ts';
 import type { Ec } from '../crypto/ec.ts';
 import { type Certificate, parseCertificate } from '../crypto/x509.ts';
+import { certificateProfileRecord, type PersonalisedCertificateProfile } from './certificate-profile.ts';
 import { createNotifications } from './notifications.ts';
 import { loadProfilePackage } from './profile-loader.ts';
 import { createProfiles, type ProfileMetadata } from './profiles.ts';
 import {
+  certificateProfileCell,
   identityCell,
   type IdentityRecord,
   keysetCells,
@@ -57,6 +59,8 @@ export type Personalisation = PersonalisedCredential & {
     readonly dek: Secret<Uint8Array>;
     readonly sequenceCounter?: number;
   };
+  /** Common information and certificates as one object, behind a PIN where one is given; none unless given. */
+  readonly certificateProfile?: PersonalisedCertificateProfile;
   /** Static key agreement pairs of the ECASD; none unless given. */
   readonly securityModules?: readonly PersonalisedModule[];
   /** SCP03 of all security domains of the card: challenges, cryptograms and MACs of 8 octets (S8, unless given) or of 16 (S16). */
@@ -114,6 +118,9 @@ export async function manufactureEuicc(options: {
     memory: given.memory ?? DEFAULT_MEMORY,
     cplc: encodeCplc({ ...serialNumberOf(given.eid), ...given.cplc }),
   });
+  if (given.certificateProfile !== undefined) {
+    state.write(certificateProfileCell, certificateProfileRecord(given.certificateProfile));
+  }
   if (given.securityModules !== undefined) {
     const modules = given.securityModules.map((made) => moduleRecord(ec, given.eid, made));
     state.write(securityModulesCell, modules);

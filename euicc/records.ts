@@ -191,6 +191,35 @@ export const securityModulesCell = cell<readonly SecurityModuleRecord[]>(
   [],
 );
 
+const certificateProfile = cborMap({
+  cardOs: { key: 1, type: cborText(64) },
+  platform: { key: 2, type: cborText(64) },
+  hardware: { key: 3, type: cborText(64) },
+  pin: {
+    key: 4,
+    type: cborMap({
+      value: { key: 1, type: cborBytes({ length: 8 }) },
+      tries: { key: 2, type: cborInt(1, 15) },
+    }),
+    optional: true,
+  },
+});
+export type CertificateProfileRecord = CborOf<typeof certificateProfile>;
+
+/** What the manufacturer states of the card, and the PIN that gates it; written once. */
+export const certificateProfileCell = cell<CertificateProfileRecord | undefined>(
+  'certificateProfile',
+  certificateProfile as CborType<CertificateProfileRecord | undefined>,
+  undefined,
+);
+
+/** Tries left of that PIN, once any was spent. */
+export const certificateProfileTriesCell = cell<number | undefined>(
+  'certificateProfile/tries',
+  cborInt(0, 15) as CborType<number | undefined>,
+  undefined,
+);
+
 /** Certificate revocation lists by the key identifier of their issuer, in hex; the parts of one with their number behind a dot. */
 export const crlCells = cellFamily<Uint8Array | undefined>(
   'crl/',

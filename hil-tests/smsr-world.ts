@@ -19,6 +19,7 @@ import type { Ec } from '../crypto/ec.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
 import { keyIdentifier } from '../crypto/x509.ts';
 import { exchange, openIsdR } from '../euicc/testing/terminal.ts';
+import type { Personalisation } from '../euicc/manufacture.ts';
 import { createWorld, PROVISIONING_ICCID } from '../euicc/testing/world.ts';
 import { manufactureOrder } from '../operator/issuer/factory.ts';
 import { createCi, createEum, createMnoIdentity, createSmDpPki } from '../operator/issuer/pki.ts';
@@ -48,6 +49,7 @@ export async function managedWorld(
     /** False makes a card of the standard plane, on which the device itself may load and switch. */
     readonly managed?: boolean;
     readonly profileBytes?: number;
+    readonly certificateProfile?: Personalisation['certificateProfile'];
     /** Version of the ISD-R's keyset: 1 to 15 for SCP80. */
     readonly kvn?: number;
     readonly ec?: Ec;
@@ -109,6 +111,7 @@ export async function managedWorld(
     euiccPrivateKey: euicc.euiccKey.privateKey,
     isdRKeys: { ...isdRKeys, sequenceCounter },
     securityModules: euicc.securityModules,
+    ...(options.certificateProfile === undefined ? {} : { certificateProfile: options.certificateProfile }),
     managed,
     seed,
     cardEc: ec,
@@ -136,7 +139,7 @@ export async function managedWorld(
     if (smdp === undefined) throw new Error(`no SM-DP of ${mno}`);
     return smdp;
   };
-  return { euicc, basic, clock, eid, service, card, isdR, isdRKeys, smdpOf, identities, store };
+  return { ci, euicc, basic, clock, eid, service, card, isdR, isdRKeys, smdpOf, identities, store };
 }
 
 /** A new channel, the script, and what the agent would report; the card is reset after it, as a REFRESH asks. */

@@ -60,6 +60,7 @@ export async function openTerminal(options: {
       ciCertificates: euicc.ciCertificates,
       isdRKeys: euicc.isdRKeys,
       securityModules: euicc.securityModules,
+      certificateProfile: {},
       ciPKId: euicc.ciPKId,
       managed: true,
       profiles: [

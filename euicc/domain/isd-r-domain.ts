@@ -1,7 +1,9 @@
 // The ISD-R as a security domain: its keysets, and the registry of the security domains of the card (SGP.02 2.2.1; SGP.22 2.4.3).
 import { fromHex } from '../../base/bytes.ts';
+import type { CommandApdu } from '../../codec/apdu.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
 import { AID_ECASD, AID_ISD_R } from '../../codec/ids.ts';
+import { INS_PIN_UNBLOCK, unblockCertificateProfile } from '../certificate-profile.ts';
 import type { Profiles } from '../profiles.ts';
 import type { IdentityRecord } from '../records.ts';
 import type { State } from '../state.ts';
@@ -30,6 +32,9 @@ export function createIsdRDomain(card: {
     keys: isdRKeys(state),
     keyKinds: 'aes',
     size: scp03Size(state),
+    further: new Map([
+      [INS_PIN_UNBLOCK, (command: CommandApdu) => unblockCertificateProfile(state, command)],
+    ]),
     registry: () => ({
       domain: { aid: AID_ISD_R, lifeCycle: PERSONALIZED, privileges: PRIVILEGES.isdR },
       others: [

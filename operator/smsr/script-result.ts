@@ -248,6 +248,7 @@ const FUNCTION_RESULT: Readonly<
     if (data.length === 0) throw new AgentError('TLV_VALUE', { field: 'receipt', why: 'empty' });
     return equalBytes(sha256(data), inputHash ?? new Uint8Array()) ? 'ok' : 'the receipt is of other keys';
   },
+  unblockPin: () => 'ok',
   deleteKey(data) {
     if (data.length === 0) throw new AgentError('TLV_VALUE', { field: 'confirmation', why: 'empty' });
     return 'ok';

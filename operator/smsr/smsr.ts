@@ -12,6 +12,7 @@ import type {
   SmSr,
 } from '../roles.ts';
 import { type AuditVerdict, verifyAudit } from '../store/audit.ts';
+import { unblockCertificateProfile } from './certificate-profile.ts';
 import { createContext, note, type SmSrContext, type SmSrOptions } from './context.ts';
 import { euiccKeys } from './euicc-keys.ts';
 import { needEis, readEis, registerEis, updateEis } from './eis.ts';
@@ -37,6 +38,8 @@ export type SmSrAdministration = {
    * Ask again with each answer until `keyScriptResult` says `ended`.
    */
   rotateKeys(eid: Eid): Promise<ScriptJob>;
+  /** Gives the PIN of the eUICC's certificate profile its tries back; `keyScriptResult` takes the answer. */
+  unblockCertificateProfile(eid: Eid): Promise<ScriptJob>;
   /** What the card answered to it; nothing of it is believed without the card's proof. */
   keyScriptResult(eid: Eid, responseScript: Uint8Array): Promise<KeyScriptResult>;
   verifyAudit(): Promise<AuditVerdict>;
@@ -109,6 +112,7 @@ function administrationOf(context: SmSrContext): SmSrAdministration {
         await note(context, tx, { actor: owner, action: 'setStatus', eid, details: { status, reason } });
       }),
     rotateKeys: (eid) => rotateKeys(context, eid),
+    unblockCertificateProfile: (eid) => unblockCertificateProfile(context, eid),
     async keyScriptResult(eid, responseScript) {
       const result = await scriptResult(context, { eid, responseScript }, owner);
       return { ...result, ended: await store.read((reader) => rotationEnded(reader, owner, eid)) };

@@ -96,8 +96,8 @@ export type ScriptTable = {
   /** Counts the scripts of an eUICC from 1. */
   number: number;
   mno: string;
-  purpose: 'load' | 'enable' | 'disable' | 'delete' | 'putKey' | 'deleteKey';
-  /** Empty for a script about keys. */
+  purpose: 'load' | 'enable' | 'disable' | 'delete' | 'putKey' | 'deleteKey' | 'unblockPin';
+  /** Empty for a script about keys or the certificate profile. */
   iccid: Iccid | '';
   transactionId: TransactionText | null;
   kvn: number;
