@@ -46,12 +46,13 @@ function fetch(card: Card, _channel: unknown, { p1, p2, data }: CommandApdu): Re
   return ok(waiting, () => card.cat.fetched());
 }
 
-function terminalResponse(card: Card, _channel: unknown, command: CommandApdu): Reply {
+async function terminalResponse(card: Card, _channel: unknown, command: CommandApdu): Promise<Reply> {
   requireData(command);
   const objects = readAll(readComprehensionTlvs, command.data);
   if (!card.cat.busy || card.cat.waiting !== undefined) refuse(SW.conditionsOfUse);
   const answer = card.cat.respond(objects);
   if (answer === undefined) refuse(SW.wrongData);
+  await answer.follow?.();
   // A reset shows the new profile by itself; the other mode does without one.
   const shows = answer.result === 'done' && answer.mode === 'profileStateChange';
   return shows ? ok(EMPTY, () => presentEnabled(card)) : ok();

@@ -25,6 +25,14 @@ const CAN_REFRESH = { octet: 2, bit: 0x80 } as const;
 const CAN_CHANGE_PROFILE_STATE = { octet: 33, bit: 0x20 } as const;
 const CAN_SEND_SHORT_MESSAGE = { octet: 3, bit: 0x02 } as const;
 
+/** What a terminal says to be able to, by the type of the command; of those with numbers PLAY TONE and DISPLAY TEXT. */
+const CAN_PERFORM: ReadonlyMap<number, { readonly octet: number; readonly bit: number }> = new Map([
+  [REFRESH, CAN_REFRESH],
+  [SEND_SHORT_MESSAGE, CAN_SEND_SHORT_MESSAGE],
+  [0x20, { octet: 2, bit: 0x10 }],
+  [0x21, { octet: 2, bit: 0x01 }],
+]);
+
 /** Short messages that wait for the terminal, of more than one answer. */
 const MAX_MESSAGES = 64;
 /** How often a terminal that cannot send a message now is asked to. */
@@ -54,8 +62,16 @@ type WantedRefresh = {
   readonly mode: RefreshMode;
   readonly onResponse: OnRefreshed;
 };
+type WantedAction = {
+  readonly is: 'action';
+  readonly action: Action;
+  readonly onResponse: (done: boolean) => Promise<void>;
+};
 type WantedMessage = { readonly is: 'message'; readonly message: ShortMessage; readonly attempts: number };
-type Wanted = WantedRefresh | WantedMessage;
+type Wanted = WantedRefresh | WantedMessage | WantedAction;
+
+/** A proactive command that a remote script asks for: type, qualifier, and the objects behind its details, as they came. */
+export type Action = { readonly type: number; readonly qualifier: number; readonly objects: Uint8Array };
 
 /** A message for the network: SMS-SUBMIT, and the service centre (type octet and swapped digits) where not the usual one. */
 export type ShortMessage = { readonly tpdu: Uint8Array; readonly serviceCentre?: Uint8Array };
@@ -81,14 +97,26 @@ export type Cat = {
    * is never asked.
    */
   send(messages: readonly ShortMessage[]): void;
+  /** Whether this terminal carries out commands of this type for a script. */
+  canPerform(type: number): boolean;
+  /**
+   * Wants a command carried out that `canPerform`, behind the messages that wait. `onResponse` runs within the command that brings
+   * the answer, which waits for it.
+   */
+  perform(action: Action, onResponse: (done: boolean) => Promise<void>): void;
   fetched(): void;
   /**
    * Takes the objects of a TERMINAL RESPONSE; undefined where they do not answer the command that was fetched. `mode` is that
    * of a REFRESH.
    */
-  respond(
-    objects: readonly ComprehensionTlv[],
-  ): { readonly result: TerminalResult; readonly mode?: RefreshMode } | undefined;
+  respond(objects: readonly ComprehensionTlv[]):
+    | {
+        readonly result: TerminalResult;
+        readonly mode?: RefreshMode;
+        /** What goes on now that there is an answer. */
+        readonly follow?: () => Promise<void>;
+      }
+    | undefined;
   /** The terminal is alive and idle (STATUS): a command that it could not take before is offered again. */
   poll(): void;
 };
@@ -97,6 +125,7 @@ export function createCat(): Cat {
   let terminalProfile: Uint8Array | undefined;
   let refresh: WantedRefresh | undefined;
   const messages: WantedMessage[] = [];
+  const actions: WantedAction[] = [];
   let current: Proactive | undefined;
   let number = 0;
   const can = ({ octet, bit }: { readonly octet: number; readonly bit: number }): boolean =>
@@ -136,6 +165,12 @@ export function createCat(): Cat {
       offerMessage(message);
       return;
     }
+    const next = actions.shift();
+    if (next !== undefined) {
+      const { objects, qualifier, type } = next.action;
+      make(next, type, qualifier, [objects]);
+      return;
+    }
     const wanted = refresh;
     refresh = undefined;
     if (wanted !== undefined && can(CAN_REFRESH)) offerRefresh(wanted);
@@ -143,14 +178,15 @@ export function createCat(): Cat {
   /** What the terminal could not do now is kept for later, in its place. */
   const postpone = (wanted: Wanted): void => {
     if (wanted.is === 'refresh') refresh = wanted;
-    else if (wanted.attempts < MAX_ATTEMPTS) messages.unshift({ ...wanted, attempts: wanted.attempts + 1 });
+    else if (wanted.is === 'message' && wanted.attempts < MAX_ATTEMPTS)
+      messages.unshift({ ...wanted, attempts: wanted.attempts + 1 });
   };
   return {
     get waiting() {
       return current?.fetched === false ? current.command : undefined;
     },
     get busy() {
-      return current !== undefined || refresh !== undefined || messages.length > 0;
+      return current !== undefined || refresh !== undefined || messages.length > 0 || actions.length > 0;
     },
     downloadProfile(profile) {
       terminalProfile = Uint8Array.from(profile);
@@ -169,6 +205,14 @@ export function createCat(): Cat {
       messages.push(...list.map((message) => ({ is: 'message' as const, message, attempts: 1 })));
       offer();
     },
+    canPerform(type) {
+      const facility = CAN_PERFORM.get(type);
+      return facility !== undefined && can(facility);
+    },
+    perform(action, onResponse) {
+      actions.push({ is: 'action', action, onResponse });
+      offer();
+    },
     fetched() {
       if (current !== undefined) current.fetched = true;
     },
@@ -181,6 +225,14 @@ export function createCat(): Cat {
       if (result === undefined) return undefined;
       const { mode, wanted } = answered;
       current = undefined;
+      if (wanted.is === 'action') {
+        const follow = async (): Promise<void> => {
+          // 1X is what the user has ended.
+          await wanted.onResponse((find(objects, TAG_RESULT)?.[0] ?? 0xff) < 0x10);
+          offer();
+        };
+        return { result, follow };
+      }
       if (result === 'later') postpone(wanted);
       else {
         if (wanted.is === 'refresh') wanted.onResponse(result);

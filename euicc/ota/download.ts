@@ -22,7 +22,8 @@ import { applicationAt, type RemoteApplication } from './applications.ts';
 import { isAnswered, type Judged, judgePacket, type Protection } from './packets.ts';
 import { createSmsReception, type ReceivedPacket } from './reception.ts';
 import { createRemoteSession, type RemoteSession } from './remote-session.ts';
-import { runRemoteCommands, type Sessions } from './scripts.ts';
+import { type Progress, runPausing } from './paused-run.ts';
+import { runRemoteCommands, type Sessions, type Toolkit } from './scripts.ts';
 
 /** The toolkit is busy: the messages of an earlier answer have not been sent (ETSI TS 102 223, 7.4.2.2). */
 const SW_BUSY = 0x9300;
@@ -34,6 +35,8 @@ const RESPONSE_OCTETS = 3 + 6 + 7 + 8 + 15;
 const MAX_RESPONSE = 4000;
 const MOST_MESSAGES = 32;
 const PLAIN_8BIT = 0x04;
+/** Type of a proactive command. */
+const SEND_SHORT_MESSAGE = 0x13;
 
 /** The session of a script that will go on in the next one, for the same application of the same profile. */
 type Kept = { readonly profile: PresentedProfile; readonly session: RemoteSession };
@@ -43,6 +46,8 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
   const reception = createSmsReception();
   const kept = new Map<string, Kept>();
   let reference = 0;
+  /** A script that waits for the terminal. */
+  let paused = false;
 
   const sessionsOf = (
     card: Card,
@@ -123,21 +128,33 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
     application: RemoteApplication,
     parts: CommandPacket,
     judged: Extract<Judged, { ok: true }>,
-  ): Promise<Uint8Array> => {
+  ): Promise<Progress> => {
     const inReport = MAX_USER_DATA - RESPONSE_OCTETS;
     const version = parts.spi.integrity === 'cc' ? judged.version : undefined;
     const room = parts.spi.por !== 'always' || card.cat.canSend(MOST_MESSAGES) ? MAX_RESPONSE : inReport;
     const sessions = sessionsOf(card, toHex(parts.tar), application, version);
-    return runRemoteCommands(judged.data, sessions, room);
+    const { cat } = card;
+    return runPausing((pause) => {
+      const toolkit: Toolkit = {
+        get isFree() {
+          return !cat.busy && !paused;
+        },
+        canPerform: (type) => cat.canPerform(type),
+        // The answer to a script that paused comes in messages.
+        canAnswerLater: parts.spi.por !== 'always' || cat.canPerform(SEND_SHORT_MESSAGE),
+        pause,
+        perform: (action) => cat.perform(action, () => Promise.resolve()),
+      };
+      return runRemoteCommands(judged.data, sessions, toolkit, room);
+    });
   };
 
   return async (card, envelope) => {
     const received = reception.receive(envelope.value);
     if (received === undefined) return ok();
     const parts = readPacket(received.packet);
-    if (parts.spi.porInSubmit && parts.spi.por !== 'none' && !card.cat.canSend(MOST_MESSAGES)) {
-      return status(SW_BUSY);
-    }
+    const sendsAnswer = parts.spi.porInSubmit && parts.spi.por !== 'none';
+    if (paused || (sendsAnswer && !card.cat.canSend(MOST_MESSAGES))) return status(SW_BUSY);
     const application = applicationAt(parts.tar, card, isdR);
     const judged = judgePacket(received.packet, parts, application, card.state);
     log.write('debug', 'euicc.ota', 'packet', {
@@ -155,8 +172,25 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
       const outcome = { status: POR_STATUS.insufficientMemory, counter, data: EMPTY };
       return answer(card, received, parts, outcome, protection);
     }
-    const data = await execute(card, application, parts, judged);
-    return answer(card, received, parts, { status: POR_STATUS.porOk, counter, data }, protection);
+    const done = (data: Uint8Array, spi = parts.spi): Reply =>
+      answer(card, received, { ...parts, spi }, { status: POR_STATUS.porOk, counter, data }, protection);
+    /** The report to the message is gone when the terminal has answered: what is left to say comes in messages. */
+    const later = { ...parts.spi, porInSubmit: true };
+    const waitFor = (progress: Extract<Progress, { is: 'paused' }>): void => {
+      paused = true;
+      card.cat.perform(progress.action, async (isDone) => {
+        paused = false;
+        const next = await progress.resume(isDone);
+        if (next.is === 'paused') waitFor(next);
+        else done(next.data, later);
+      });
+    };
+    const progress = await execute(card, application, parts, judged);
+    if (progress.is === 'done') return done(progress.data);
+    waitFor(progress);
+    if (parts.spi.porInSubmit || parts.spi.por !== 'always') return ok();
+    const outcome = { status: POR_STATUS.actualResponseBySmsSubmit, counter, data: EMPTY };
+    return answer(card, received, parts, outcome, protection);
   };
 }
 

@@ -59,7 +59,32 @@ const LITERAL: readonly (readonly [name: string, data: string, answer: string])[
   ['expanded: a template of another length', 'AA 0A 2207 00A40000022FE2', 'AB06800100900102'],
   ['expanded: no length', 'AA', 'AB06800100900103'],
   ['expanded: extended length', 'AA 0C 220A 00D60000000003010203', 'AB0780010123026700'],
-  ['expanded: an immediate action', 'AA 0C 2207 00A40000022FE2 810182', 'AB0A80010223026118810101'],
+  [
+    'expanded: an early response, behind which the others are executed and not told',
+    'AA 1C 2207 00A40000022FE2 810182 2207 00A40000022F06 2205 00B2010402',
+    'AB0780010223026118',
+  ],
+  [
+    'expanded: a proactive session, as nothing is under way',
+    'AA 0C 810181 2207 00A40000022FE2',
+    'AB0780010223026118',
+  ],
+  [
+    'expanded: a record of EF RMA, which is not there',
+    'AA 0C 2207 00A40000022FE2 810101',
+    'AB0A80010223026118810101',
+  ],
+  [
+    'expanded: an action that is no command',
+    'AA 0D 2207 00A40000022FE2 81020101',
+    'AB0A80010223026118810101',
+  ],
+  [
+    'expanded: an action that a terminal without a profile cannot take',
+    'AA 17 810C 8103012100 82028102 8D0104 2207 00A40000022FE2',
+    'AB06800101810101',
+  ],
+  ['indefinite: an action that is refused', 'AE80 810101 0000', 'AF808101010000'],
   ['expanded: an error action', 'AA 0C 820100 2207 00A40000022FE2', 'AB0780010223026118'],
   [
     'indefinite: data of each command',
