@@ -123,11 +123,13 @@ function byFid(files: FileSystem, channel: Channel, fid: number): Place | undefi
 
 function byPath(files: FileSystem, channel: Channel, from: FolderPlace, data: Uint8Array): Place | undefined {
   if (data.length === 0 || data.length % 2 !== 0) refuse(SW.wrongLength);
+  // A terminal should leave the MF out of a path that begins there; some do not.
+  const first = from === files.root && data.length > 2 && bytesUint(data.subarray(0, 2)) === FID_MF ? 2 : 0;
   let place: Place | undefined = from;
-  for (let at = 0; at < data.length; at += 2) {
+  for (let at = first; at < data.length; at += 2) {
     const fid = bytesUint(data.subarray(at, at + 2));
     if (place?.kind !== 'folder') return undefined;
-    place = at === 0 && fid === FID_CURRENT_ADF ? channel.adf : childByFid(files, place, fid);
+    place = at === first && fid === FID_CURRENT_ADF ? channel.adf : childByFid(files, place, fid);
   }
   return place;
 }
