@@ -16,6 +16,7 @@ import { createProfiles, type ProfileMetadata } from './profiles.ts';
 import {
   certificateProfileCell,
   identityCell,
+  initialDpAddressCell,
   type IdentityRecord,
   keysetCells,
   scp03ModeCell,
@@ -135,10 +136,11 @@ export async function manufactureEuicc(options: {
     });
   }
   if (given.scp03Mode !== undefined) state.write(scp03ModeCell, given.scp03Mode);
-  state.write(settingsCell, {
-    ...state.read(settingsCell),
-    defaultDpAddress: given.defaultDpAddress ?? '',
-  });
+  if (given.defaultDpAddress !== undefined) {
+    const { defaultDpAddress } = given;
+    state.write(initialDpAddressCell, defaultDpAddress);
+    state.write(settingsCell, { ...state.read(settingsCell), defaultDpAddress });
+  }
   const identity = { eid: given.eid, credentials: [], trustedCis };
   const profiles = createProfiles(state, createNotifications({ state, ec, identity }));
   for (const { upp, metadata, enabled } of given.profiles) {

@@ -7,6 +7,7 @@ import { encodeIccid, type Iccid, parseIccid } from '../codec/ids.ts';
 import {
   EuiccConfiguredAddressesRequest,
   EuiccConfiguredAddressesResponse,
+  SetDefaultDpAddressRequest,
 } from '../codec/rsp/configuration.ts';
 import {
   DeleteProfileRequest,
@@ -290,7 +291,7 @@ test('what is no ICCID, or no AID of an ISD-P, is not found', async () => {
 
 describe('eUICCMemoryReset', () => {
   type Options = Parameters<typeof EuiccMemoryResetRequest.encode>[0]['resetOptions'];
-  /** A card with a profile of each class, one test profile of the factory and one loaded in the field, and an address. */
+  /** A card with a profile of each class, one test profile of the factory and one loaded in the field, and another address than it was made with. */
   async function fullCard(): Promise<{ world: World; isdR: IsdRChannel }> {
     const factoryTest = profile(T, { profileClass: 'test' });
     const world = await createWorld({
@@ -298,6 +299,7 @@ describe('eUICCMemoryReset', () => {
       defaultDpAddress: 'dp.example.com',
     });
     const isdR = await openIsdR(world.card);
+    await isdR.es10(SetDefaultDpAddressRequest.encode({ defaultDpAddress: 'other.example.com' }));
     await install(world, isdR, { iccid: B, metadata: sampleMetadata(B, { profileClass: 'test' }) });
     return { world, isdR };
   }
@@ -309,13 +311,13 @@ describe('eUICCMemoryReset', () => {
       .defaultDpAddress;
 
   const options: readonly (readonly [Options, left: readonly Iccid[], address: string | undefined])[] = [
-    [['deleteOperationalProfiles'], [T, P, B], 'dp.example.com'],
-    [['deleteFieldLoadedTestProfiles'], [A, T, P], 'dp.example.com'],
-    [['resetDefaultSmdpAddress'], [A, T, P, B], undefined],
+    [['deleteOperationalProfiles'], [T, P, B], 'other.example.com'],
+    [['deleteFieldLoadedTestProfiles'], [A, T, P], 'other.example.com'],
+    [['resetDefaultSmdpAddress'], [A, T, P, B], 'dp.example.com'],
     [
       ['deleteOperationalProfiles', 'deleteFieldLoadedTestProfiles', 'resetDefaultSmdpAddress'],
       [T, P],
-      undefined,
+      'dp.example.com',
     ],
   ];
   for (const [resetOptions, left, dpAddress] of options) {

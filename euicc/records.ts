@@ -74,6 +74,9 @@ export const scp03ModeCell = cell<'S8' | 'S16'>('scp03-mode', cborWord('S8', 'S1
 /** The last SCP80 counter that was accepted under a keyset of the ISD-R, by key version number. A new key begins anew. */
 export const scp80CounterCells = cellFamily<number>('scp80/', cborInt(0, 2 ** 40 - 1), 0);
 
+/** The default SM-DP+ address as the card left its factory with it: a memory reset brings it back. */
+export const initialDpAddressCell = cell<string>('initial-dp-address', cborText(255), '');
+
 const settings = cborMap({
   defaultDpAddress: { key: 1, type: cborText(255) },
   /** Of the next notification. */

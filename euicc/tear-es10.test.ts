@@ -9,6 +9,7 @@ import {
   EuiccConfiguredAddressesRequest,
   EuiccConfiguredAddressesResponse,
   LoadCRLRequest,
+  SetDefaultDpAddressRequest,
 } from '../codec/rsp/configuration.ts';
 import {
   DeleteProfileRequest,
@@ -122,11 +123,12 @@ const CASES: readonly TearCase<string>[] = [
   },
   {
     name: 'a memory reset of address and field-loaded test profile',
-    before: `{"${P}":"enabled","${B}":"disabled"} dp.example.com`,
-    after: `{"${P}":"enabled"} `,
+    before: `{"${P}":"enabled","${B}":"disabled"} other.example.com`,
+    after: `{"${P}":"enabled"} dp.example.com`,
     world: () => createWorld({ pki, defaultDpAddress: 'dp.example.com' }),
     async arrange(world) {
       const isdR = await openIsdR(world.card);
+      await isdR.es10(SetDefaultDpAddressRequest.encode({ defaultDpAddress: 'other.example.com' }));
       await install(world, isdR, { iccid: B, metadata: sampleMetadata(B, { profileClass: 'test' }) });
       const resetOptions = ['deleteFieldLoadedTestProfiles', 'resetDefaultSmdpAddress'] as const;
       return () => isdR.es10(EuiccMemoryResetRequest.encode({ resetOptions: [...resetOptions] }));

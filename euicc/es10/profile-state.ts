@@ -10,7 +10,8 @@ import {
   EuiccMemoryResetResponse,
 } from '../../codec/rsp/profile-management.ts';
 import type { Profile } from '../profiles.ts';
-import { settingsCell } from '../records.ts';
+import { initialDpAddressCell, settingsCell } from '../records.ts';
+import type { State } from '../state.ts';
 import { type Es10, type Es10Function, named } from './functions.ts';
 
 /** Policy rules of a profile (SGP.22 2.9.1): it may not be disabled, it may not be deleted. */
@@ -107,11 +108,20 @@ function deleteProfile(es10: Es10, request: Uint8Array): Uint8Array {
   return DeleteProfileResponse.encode({ deleteResult });
 }
 
+/** Whether the default SM-DP+ address is another than the initial one, to which a reset takes it back (5.7.19). */
+export function isAddressChanged(state: State): boolean {
+  return state.read(settingsCell).defaultDpAddress !== state.read(initialDpAddressCell);
+}
+
+export function resetAddress(state: State): void {
+  const defaultDpAddress = state.read(initialDpAddressCell);
+  state.write(settingsCell, { ...state.read(settingsCell), defaultDpAddress });
+}
+
 /** Deletes whatever the options name, enabled or not and whatever its policy rules say. */
 function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
   const { resetOptions } = EuiccMemoryResetRequest.decode(request);
   const { cat, profiles, state } = es10;
-  const settings = state.read(settingsCell);
   const doomed = profiles
     .list()
     .filter(
@@ -121,13 +131,13 @@ function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
           record.fieldLoaded &&
           resetOptions.includes('deleteFieldLoadedTestProfiles')),
     );
-  const clearsAddress = resetOptions.includes('resetDefaultSmdpAddress') && settings.defaultDpAddress !== '';
+  const resetsAddress = resetOptions.includes('resetDefaultSmdpAddress') && isAddressChanged(state);
   const resetResult = ((): Parameters<typeof EuiccMemoryResetResponse.encode>[0]['resetResult'] => {
-    if (doomed.length === 0 && !clearsAddress) return 'nothingToDelete';
+    if (doomed.length === 0 && !resetsAddress) return 'nothingToDelete';
     const refresh = doomed.some(({ enabled }) => enabled);
     if (isBusy(es10, refresh)) return 'catBusy';
     for (const profile of doomed) profiles.remove(profile);
-    if (clearsAddress) state.write(settingsCell, { ...state.read(settingsCell), defaultDpAddress: '' });
+    if (resetsAddress) resetAddress(state);
     if (refresh) cat.refresh('uiccReset', () => {});
     return 'ok';
   })();

@@ -20,6 +20,7 @@ import {
 } from '../../codec/rsp/sgp32-profile.ts';
 import type { TypeOf } from '../../codec/tlv-table.ts';
 import type { Es10, Es10Function } from '../es10/functions.ts';
+import { isAddressChanged, resetAddress } from '../es10/profile-state.ts';
 import { loadProfilePackage } from '../profile-loader.ts';
 import type { Profile } from '../profiles.ts';
 import { packageCell, settingsCell } from '../records.ts';
@@ -125,8 +126,7 @@ function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
   const { profiles, state } = es10;
   const doomed = profiles.list().filter((profile) => isDoomed(profile, resetOptions));
   const eims = resetOptions.includes('resetEimConfigData') ? listEims(state) : [];
-  const clearsAddress =
-    resetOptions.includes('resetDefaultSmdpAddress') && state.read(settingsCell).defaultDpAddress !== '';
+  const resetsAddress = resetOptions.includes('resetDefaultSmdpAddress') && isAddressChanged(state);
   const clearsImmediate = resetOptions.includes('resetImmediateEnableConfig');
   const switches = doomed.some(({ enabled }) => enabled);
   const result = ((): ResetResult => {
@@ -134,11 +134,11 @@ function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
     if (switches ? isCatBusy(es10) : profiles.pendingSwitch !== undefined) return { resetResult: 'catBusy' };
     for (const profile of doomed) profiles.remove(profile);
     for (const eim of eims) removeEim(state, eim);
-    if (clearsAddress) state.write(settingsCell, { ...state.read(settingsCell), defaultDpAddress: '' });
+    if (resetsAddress) resetAddress(state);
     const hadImmediate = clearsImmediate && state.has(immediateEnableCell);
     if (hadImmediate) state.remove(immediateEnableCell);
     if (switches) refresh(es10);
-    const some = doomed.length > 0 || eims.length > 0 || clearsAddress || hadImmediate;
+    const some = doomed.length > 0 || eims.length > 0 || resetsAddress || hadImmediate;
     return {
       resetResult: some ? 'ok' : 'nothingToDelete',
       ...(resetOptions.includes('resetEimConfigData')
