@@ -74,14 +74,18 @@ function withoutOf({ redact, redactIds }: RedactOptions): 'nothing' | 'secrets' 
 }
 
 /** Does `work` on the modem, with a trace of its line where one is wanted. */
-async function look<T>(options: PortOptions, work: (looking: Looking) => Promise<T>): Promise<T> {
+async function look<T>(
+  name: string,
+  options: PortOptions,
+  work: (looking: Looking) => Promise<T>,
+): Promise<T> {
   const address = addressOf(options);
   if (options.trace === undefined) return work({ address });
   const trace = openLineTrace(
     { file: options.trace, without: withoutOf(options), maxBytes: TRACE_BYTES, keep: 1 },
     {
       clock: realClock,
-      program: 'euicc-agent',
+      program: `euicc-agent ${name}`,
       port: address.port,
       onFailure: (error) => void process.stderr.write(`euicc-agent: the trace ends: ${error.message}\n`),
     },
@@ -209,13 +213,13 @@ function buildProgram(): Command {
   looking('eid', 'read the EID from the eUICC')
     .option(...json)
     .action(async (options: PortOptions & Output) => {
-      const eid = await look(options, readEid);
+      const eid = await look('eid', options, readEid);
       print(options.json === true ? JSON.stringify({ eid }) : eid);
     });
   looking('profiles', 'list the profiles on the eUICC')
     .option(...json)
     .action(async (options: PortOptions & Output) => {
-      const profiles = await look(options, readProfiles);
+      const profiles = await look('profiles', options, readProfiles);
       print(options.json === true ? JSON.stringify({ profiles }) : profilesText(profiles));
     });
   looking('certificate-profile', 'read what the eUICC says of itself, and its certificates')
@@ -224,7 +228,9 @@ function buildProgram(): Command {
     .option('--out <file>', 'write it for the operator')
     .option(...json)
     .action(async (options: CertificateProfileOptions) => {
-      const answer = await look(options, (looking) => readProfileOfCard(looking, options));
+      const answer = await look('certificate-profile', options, (looking) =>
+        readProfileOfCard(looking, options),
+      );
       if (options.out !== undefined) await writeOutput(options.out, certificateProfileFile(answer));
       const summary = certificateProfileSummary(answer);
       print(options.json === true ? JSON.stringify(summary) : certificateProfileText(summary));
@@ -239,7 +245,7 @@ function buildProgram(): Command {
           `euicc-agent: '${wrong}' is no AT command line: it begins with AT and is printable ASCII`,
           { exitCode: EXIT_USAGE },
         );
-      await look(options, (looking) =>
+      await look('at', options, (looking) =>
         sendAtCommands(looking, commands, (answer) => {
           if (options.json === true) print(JSON.stringify(answer));
           else for (const line of [...answer.lines, 'OK']) print(line);
@@ -250,7 +256,7 @@ function buildProgram(): Command {
   looking('probe', 'ask the modem what it is and can do; nothing on it or its card is changed', modem)
     .option(...json)
     .action(async (options: PortOptions & Output) => {
-      const found = await look(options, probe);
+      const found = await look('modem probe', options, probe);
       print(options.json === true ? JSON.stringify(found) : probeText(found));
       if (!reachesIsdR(found)) throw new AgentError('CARD_ACCESS', { why: 'no way leads to an ISD-R' });
     });
@@ -287,7 +293,7 @@ function buildProgram(): Command {
     .option(...json)
     .action(async (texts: string[], options: PortOptions & Output & { readonly aid?: string }) => {
       const commands = parseApdus(texts);
-      await look(options, (looking) =>
+      await look('apdu', options, (looking) =>
         sendApdus(looking, commands, options.aid, (answer) => {
           print(options.json === true ? JSON.stringify(answer) : apduText(answer));
         }),

@@ -21,9 +21,10 @@ const STAMP = '^(?:\\[[^\\]]*\\]|[\\d:.,T+Z-]+)?\\s*';
 
 /** The forms that name their direction, the first that fits wins. */
 const FORMS: readonly (readonly [is: 'command' | 'response' | 'atr', form: RegExp])[] = [
-  ['command', /^\s*AT\+CSIM=\d+,"([0-9A-Fa-f]+)"/i],
-  ['command', /^\s*AT\+CGLA=\d+,\d+,"([0-9A-Fa-f]+)"/i],
-  ['response', /^\s*\+(?:CSIM|CGLA):\s*\d+,"([0-9A-Fa-f]+)"/i],
+  ['command', /^\s*AT\+CSIM=\d+,\s*"?([0-9A-Fa-f]+)"?/i],
+  // Some modems number sessions with handles.
+  ['command', /^\s*AT\+CGLA="?\w+"?,\s*\d+,\s*"?([0-9A-Fa-f]+)"?/i],
+  ['response', /^\s*\+(?:CSIM|CGLA)\s*:\s*\d+\s*,\s*"?\s*([0-9A-Fa-f]+)"?/i],
   ['command', new RegExp(`${STAMP}(?:>{1,3}|[=-]+>|→|Sending:|TX:|C:|C-APDU:?)\\s*${HEX}\\s*$`)],
   ['response', new RegExp(`${STAMP}(?:<{1,3}|<[=-]+|←|RX:|R:|R-APDU:?)\\s*${HEX}\\s*$`)],
   ['command', new RegExp(`\\bAPDU:\\s*${HEX}\\s*$`)],

@@ -49,8 +49,21 @@ const PLACES: Readonly<Record<string, Row>> = {
     'node:assert/strict',
     ...NODE,
   ),
+  'hil-tests/hil.ts': row(
+    `${PRODUCT.join(' ')} lab`,
+    'commander',
+    'node:test',
+    'node:test/reporters',
+    'node:assert/strict',
+    ...NODE,
+  ),
   'bench/planted.ts': row(`${PRODUCT.join(' ')} lab hil-tests`, ...NODE),
-  'scripts/planted.ts': row(`${PRODUCT.join(' ')} lab`, 'node:test', 'node:test/reporters', ...NODE),
+  'scripts/planted.ts': row(
+    `${PRODUCT.join(' ')} lab hil-tests`,
+    'node:test',
+    'node:test/reporters',
+    ...NODE,
+  ),
 };
 
 const FOLDERS = [...PRODUCT, 'lab', 'hil-tests', 'bench', 'scripts'];

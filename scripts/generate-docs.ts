@@ -5,6 +5,8 @@ import { EXIT_CODES } from '../agent/exit-codes.ts';
 import { ERRORS } from '../base/errors.ts';
 import { CARD_EXITS } from '../card/exit-codes.ts';
 import { agentTable } from '../config/agent.ts';
+import { recordedTraces } from '../hil-tests/hil-traces.ts';
+import { HIL_EXITS } from '../lab/hil-exits.ts';
 import { SIM_EXITS } from '../lab/modem-sim/exit-codes.ts';
 import { LAB_EXIT } from '../lab/options.ts';
 import { configurationPage, errorsPage, exitCodesPage, exampleFile, exampleName } from './docs-pages.ts';
@@ -17,6 +19,7 @@ const OTHER_EXITS = [
     exits: CARD_EXITS.map(({ exit, text, advice }) => [exit, `${text}; ${advice}`] as const),
   },
   { command: 'euicc-modem-sim', exits: SIM_EXITS },
+  { command: 'npm run hil', exits: HIL_EXITS },
   {
     command: 'npm start',
     exits: [
@@ -48,6 +51,9 @@ const PAGES: Readonly<Record<string, string>> = {
   [`docs/${exampleName(agentTable)}`]: exampleFile(agentTable),
   'docs/modems.md': modemsPage(),
   'transport/wire.cddl': wireCddl(),
+  ...Object.fromEntries(
+    Object.entries(await recordedTraces()).map(([name, text]) => [`hil-tests/traces/${name}`, text]),
+  ),
 };
 
 function stored(name: string): string | undefined {
