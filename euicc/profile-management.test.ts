@@ -348,6 +348,30 @@ describe('eUICCMemoryReset', () => {
     ]);
   });
 
+  test('of an enabled test profile: the operational one that it displaced comes back, unless it goes too', async () => {
+    for (const [also, states, events] of [
+      [
+        [],
+        { [A]: 'enabled' },
+        [`4 notificationDisable ${B}`, `5 notificationDelete ${B}`, `6 notificationEnable ${A}`],
+      ],
+      [
+        ['deleteOperationalProfiles'],
+        {},
+        [`4 notificationDelete ${A}`, `5 notificationDisable ${B}`, `6 notificationDelete ${B}`],
+      ],
+    ] as const) {
+      const world = await createWorld({ profiles: [A_ON] });
+      const isdR = await openIsdR(world.card);
+      await install(world, isdR, { iccid: B, metadata: sampleMetadata(B, { profileClass: 'test' }) });
+      assert.equal(await FUNCTIONS.enable(isdR, await byIccid(isdR, B), false), 'ok');
+      const before = (await signedNotifications(world, isdR)).length;
+      assert.equal(await reset(isdR, ['deleteFieldLoadedTestProfiles', ...also]), 'ok');
+      assert.deepEqual(await profileStates(isdR), states);
+      assert.deepEqual((await signedNotifications(world, isdR)).slice(before), events);
+    }
+  });
+
   test('while a REFRESH waits: catBusy, and no option at all: nothingToDelete', async () => {
     const world = await worldOf({ profiles: [A_ON, B_OFF], toolkit: true });
     const isdR = await openIsdR(world.card);

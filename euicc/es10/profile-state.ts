@@ -118,6 +118,19 @@ export function resetAddress(state: State): void {
   state.write(settingsCell, { ...state.read(settingsCell), defaultDpAddress });
 }
 
+/**
+ * Deletes profiles, enabled or not. Where an enabled test profile goes, the operational one that it displaced comes back, as it
+ * does when the test profile is disabled (SGP.21, TPRO10).
+ */
+export function removeAll(es10: Es10, doomed: readonly Profile[]): void {
+  const { profiles } = es10;
+  const { enabled } = profiles;
+  const back = enabled === undefined ? undefined : profileAfter(es10, enabled);
+  for (const profile of doomed) profiles.remove(profile);
+  const stays = back !== undefined && !doomed.some(({ number }) => number === back.number);
+  if (profiles.enabled === undefined && stays) profiles.switchTo(back);
+}
+
 /** Deletes whatever the options name, enabled or not and whatever its policy rules say. */
 function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
   const { resetOptions } = EuiccMemoryResetRequest.decode(request);
@@ -136,7 +149,7 @@ function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
     if (doomed.length === 0 && !resetsAddress) return 'nothingToDelete';
     const refresh = doomed.some(({ enabled }) => enabled);
     if (isBusy(es10, refresh)) return 'catBusy';
-    for (const profile of doomed) profiles.remove(profile);
+    removeAll(es10, doomed);
     if (resetsAddress) resetAddress(state);
     if (refresh) cat.refresh('uiccReset', () => {});
     return 'ok';

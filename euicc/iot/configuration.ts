@@ -20,7 +20,7 @@ import {
 } from '../../codec/rsp/sgp32-profile.ts';
 import type { TypeOf } from '../../codec/tlv-table.ts';
 import type { Es10, Es10Function } from '../es10/functions.ts';
-import { isAddressChanged, resetAddress } from '../es10/profile-state.ts';
+import { isAddressChanged, removeAll, resetAddress } from '../es10/profile-state.ts';
 import { loadProfilePackage } from '../profile-loader.ts';
 import type { Profile } from '../profiles.ts';
 import { packageCell, settingsCell } from '../records.ts';
@@ -132,7 +132,7 @@ function memoryReset(es10: Es10, request: Uint8Array): Uint8Array {
   const result = ((): ResetResult => {
     if (isEcallActive(state)) return { resetResult: 'ecallActive' };
     if (switches ? isCatBusy(es10) : profiles.pendingSwitch !== undefined) return { resetResult: 'catBusy' };
-    for (const profile of doomed) profiles.remove(profile);
+    removeAll(es10, doomed);
     for (const eim of eims) removeEim(state, eim);
     if (resetsAddress) resetAddress(state);
     const hadImmediate = clearsImmediate && state.has(immediateEnableCell);
