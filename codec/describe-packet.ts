@@ -1,7 +1,7 @@
 // Secured packets and the SMS that carry them in words (ETSI TS 102 225, 3GPP TS 31.115, TS 23.040).
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
-import { type DescribedNode, fault, hexNode, leaf } from './describe-node.ts';
+import { type DescribedNode, fault, hexNode, leaf, misfit } from './describe-node.ts';
 import {
   decodeCommandPacket,
   decodeResponsePacket,
@@ -25,12 +25,16 @@ export function describePacket(bytes: Uint8Array, at: number): DescribedNode[] |
   if (header === toHex(UDH_COMMAND)) return [start, orFault(() => commandPacket(rest, at + 3), rest, at + 3)];
   if (header === toHex(UDH_RESPONSE))
     return [start, orFault(() => responsePacket(rest, at + 3), rest, at + 3)];
-  try {
-    return [commandPacket(bytes, at)];
-  } catch (error) {
-    if (!isAgentError(error)) throw error;
-    return undefined;
-  }
+  const [first, ...others] = [commandPacket, responsePacket].flatMap((packet) => {
+    try {
+      return [packet(bytes, at)];
+    } catch (error) {
+      if (!isAgentError(error)) throw error;
+      return [];
+    }
+  });
+  if (first === undefined) return undefined;
+  return [others.reduce((best, other) => (misfit([other]) < misfit([best]) ? other : best), first)];
 }
 
 function orFault(packet: () => DescribedNode, bytes: Uint8Array, at: number): DescribedNode {

@@ -265,3 +265,16 @@ test('deep nesting ends in hex, not in a full stack', () => {
   for (let i = 0; i < 500; i++) choice = encodeTlv(0xa0, choice);
   ok(describe(encodeTlv(0xbf2d, choice)).length > 100);
 });
+
+test('a response packet is known without its header, by its length', () => {
+  deepEqual(lines('001C12B000118BB989492C632529326A2F4681FEB37C825BC9021C9F6D0B').slice(0, 4), [
+    '0000  response packet [30]',
+    '0000    RPL 28',
+    '0002    RHL 18 (8 octets of integrity)',
+    '0003    TAR B00011',
+  ]);
+  deepEqual(lines('00100AB0001100000000010009AABBCCDDEE').slice(5, 7), [
+    '0006    if not ciphered',
+    '000C      status tarUnknown',
+  ]);
+});

@@ -154,7 +154,7 @@ const EXPECTED: Readonly<Record<DescribedKind, string>> = {
   object: 'expected a data object',
   profile: 'expected A0, the header element of a profile package',
   script: 'expected AE80 or AF80, a script of indefinite length, and 0000 at its end',
-  packet: 'expected 027000, 027100, or a command packet whose CPL is the number of octets behind it',
+  packet: 'expected 027000, 027100, or a packet whose CPL or RPL is the number of octets behind it',
   command: 'expected a command APDU',
   response: 'expected a status word, 6XXX or 9XXX, at the end',
   sms: 'expected an SMS-DELIVER or SMS-SUBMIT with as much user data as TP-UDL says',
