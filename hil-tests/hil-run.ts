@@ -122,7 +122,7 @@ function noteProbe(found: ModemFound, note: StepContext['note']): void {
     note(way, maxCommandData === undefined ? reaches : `${reaches}, ${maxCommandData} octets`);
   }
   for (const quirk of found.quirks) note('quirk', quirk);
-  note('row', found.row);
+  if (found.row !== undefined) note('row', found.row);
 }
 
 type Book = ReturnType<typeof createBook>;

@@ -42,6 +42,8 @@ export function countsOf({ steps }: Pick<HilReport, 'steps'>): Record<StepReport
 
 /** Commands of the way to the card; what they do there is the steps' business. */
 const CARD_COMMANDS = ['CSIM', 'CGLA', 'CCHO', 'CCHC', 'CRSM'];
+/** Questions that name what they are about after an equals sign (3GPP TS 27.007, 8.65 and 10.1.23). */
+const QUESTIONS = ['CGPADDR', 'CPINR'];
 
 /** The set forms of commands that were sent, each once, in the order of their first use. */
 export function settersIn(entries: readonly TraceEntry[]): readonly string[] {
@@ -50,7 +52,8 @@ export function settersIn(entries: readonly TraceEntry[]): readonly string[] {
   for (const said of dialogueOf(numbered)) {
     if (said.is !== 'said' || said.dir !== 'out') continue;
     for (const [, mark = '', name = ''] of said.text.matchAll(/(?:^AT|;)([+^#%*$!&])(\w+)=(?!\?)/gi)) {
-      if (!CARD_COMMANDS.includes(name.toUpperCase())) found.add(`AT${mark}${name.toUpperCase()}`);
+      if (![...CARD_COMMANDS, ...QUESTIONS].includes(name.toUpperCase()))
+        found.add(`AT${mark}${name.toUpperCase()}`);
     }
     const [, echo] = /^AT(?:Q0V1)?(E[01])/i.exec(said.text) ?? [];
     if (echo !== undefined) found.add(`AT${echo.toUpperCase()}`);

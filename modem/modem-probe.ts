@@ -2,15 +2,15 @@
 import type { Clock } from '../base/clock.ts';
 import { AgentError, isAgentError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { encodeCommandApdu, swText } from '../codec/apdu.ts';
-import { AID_ISD_R, AID_USIM, decodeIccid, encodeAid, parseIccid, VENDOR_ISD_R_AIDS } from '../codec/ids.ts';
-import { storeDataCommands } from '../codec/store-data.ts';
-import { exchangeApdu } from './apdu-exchange.ts';
+import { decodeIccid, parseIccid } from '../codec/ids.ts';
 import {
   attention,
   errorsAsNumbers,
   manufacturer,
   model,
+  type OperatorFound,
+  operatorName,
+  pinTries,
   plainDialogue,
   rawLine,
   readBinary,
@@ -18,33 +18,19 @@ import {
   serialNumber,
   VENDOR_ICCID,
 } from './at-commands.ts';
-import { type AtCommand, type AtSession, cmeErrorOf, openAtSession } from './at-session.ts';
+import { type AtCommand, type AtSession, openAtSession } from './at-session.ts';
 import type { ByteLink } from './byte-link.ts';
 import { createCglaWay } from './card-cgla.ts';
 import { createCsimWay } from './card-csim.ts';
-import { createCardLessons, type CardLessons } from './card-lessons.ts';
-import { textOf } from './card-sessions.ts';
-import type { CardSession, CardWay, CardWayKind } from './card-way.ts';
-import { CME } from './cme-errors.ts';
-import { createSpellingWatch } from './probe-spelling.ts';
+import { createCardLessons } from './card-lessons.ts';
+import { type DataState, readDataState } from './data-context.ts';
+import { failureText, refused, tryWay, type WayFound } from './probe-card.ts';
+import { familyRow, quirksOf } from './probe-row.ts';
+import { createSpellingWatch, ECHO } from './probe-spelling.ts';
 import { findFamily } from './quirks.ts';
+import { combineRegistration, readRegistration, type Registration } from './registration.ts';
+import { readSignal, type Signal, signalText } from './signal.ts';
 import { readSimState } from './sim-state.ts';
-
-export type WayFound = {
-  readonly way: CardWayKind;
-  /** `isd-r`: the eUICC's ISD-R was opened and answered. `card`: a card, and no ISD-R on it. */
-  readonly reaches: 'isd-r' | 'card' | 'nothing';
-  /** The application that was opened. */
-  readonly aid?: string;
-  /** The most octets of data that passed in one command. */
-  readonly maxCommandData?: number;
-  /** Whether a second session opens beside the first. */
-  readonly secondSession?: boolean;
-  /** Sessions that the modem did not close. */
-  readonly leftOpen: readonly string[];
-  /** What went wrong, in the modem's or the card's words. */
-  readonly failures: readonly string[];
-};
 
 export type ModemFound = {
   readonly identity: {
@@ -57,15 +43,24 @@ export type ModemFound = {
   readonly family?: string;
   /** As +CPIN tells; no PIN is tried. */
   readonly sim: string;
+  /** Tries that are left of the PIN, where the modem tells. */
+  readonly pinTries?: number;
   /** ICCID by each command that has it. */
   readonly iccid: Readonly<Record<string, string>>;
   readonly ways: readonly WayFound[];
+  /** What the answers below say together; what the modem does not tell is absent. */
+  readonly network: {
+    readonly registration?: Registration;
+    readonly operator?: OperatorFound;
+    readonly signal: Signal;
+    readonly data: DataState;
+  };
   /** Questions about registration, signal and contexts with their answers, or the error. */
   readonly answers: Readonly<Record<string, readonly string[] | string>>;
   /** Deviations from the standards that were seen. */
   readonly quirks: readonly string[];
-  /** A row for the table of modem families. */
-  readonly row: string;
+  /** A row for the table of modem families; absent where the modem does not say what it is. */
+  readonly row?: string;
 };
 
 export type ProbeOptions = { readonly link: ByteLink; readonly clock: Clock; readonly log: Log };
@@ -86,15 +81,12 @@ const QUESTIONS = [
   'AT+CGDCONT?',
   'AT+CGACT?',
   'AT+CGPADDR',
+  'AT+IPR?',
+  'AT+IPR=?',
 ] as const;
 const TEST_FORMS = ['AT+CCHO=?', 'AT+CGLA=?', 'AT+CCHC=?', 'AT+CSIM=?'] as const;
 const EF_ICCID = 0x2fe2;
 const ATTEMPTS = 3;
-const STEPS = [255, 120, 60] as const;
-/** ES10c.GetEUICCDataRequest for the EID (SGP.22, 5.7.20). */
-const GET_EID = Uint8Array.of(0xbf, 0x3e, 0x03, 0x5c, 0x01, 0x5a);
-/** A request of ES10c.ProfileInfoList that is never finished: its first block says whether the path carries so much. */
-const UNFINISHED = [0xbf, 0x2d, 0x82, 0x04, 0x00] as const;
 
 /** Asks everything. Throws `AT_TIMEOUT` where nothing answers, and `LINK_CLOSED`. Takes the link and closes it. */
 export async function probeModem({ link, clock, log }: ProbeOptions): Promise<ModemFound> {
@@ -105,10 +97,13 @@ export async function probeModem({ link, clock, log }: ProbeOptions): Promise<Mo
     const before = await session
       .run(rawLine, ['AT+CMEE?'], { timeoutMs: session.deadlinesMs.query })
       .catch(refused);
+    // What finds the way back after a silence also switches the echo off.
+    const echoed = spelling.seen().includes(ECHO);
     await session.run(errorsAsNumbers, []).catch(refused);
     try {
       return await ask(session, spelling);
     } finally {
+      if (echoed) await session.run(rawLine, ['ATE1']).catch(() => {});
       const level = /^\+CMEE\s*:\s*([02])/.exec(before?.join('') ?? '')?.[1];
       if (level !== undefined) await session.run(rawLine, [`AT+CMEE=${level}`]).catch(() => {});
     }
@@ -151,6 +146,9 @@ async function ask(
   const sim = await readSimState(session).catch(refused);
   const iccid = await readIccids(session);
   const answers = await askAll(session, QUESTIONS);
+  const network = await askNetwork(session);
+  const tries = await session.run(pinTries, []).catch(refused);
+  const commands = await session.run(rawLine, ['AT+CLAC']).catch(refused);
   const lessons = createCardLessons({
     quirks: family?.quirks.card ?? {},
     memory: {},
@@ -166,18 +164,25 @@ async function ask(
     identity,
     ...(family === undefined ? {} : { family: family.family }),
     sim: sim === undefined ? 'unknown' : sim.is === 'locked' ? sim.lock : sim.is,
+    ...(tries === undefined ? {} : { pinTries: tries }),
     iccid,
     ways,
+    network,
     answers,
     quirks,
-    row: familyRow(identity, ways, lessons),
+    ...familyRow(identity, ways, lessons, commands ?? []),
   };
 }
 
-/** Refusals, torn answers and silence are findings, and undefined. */
-function refused(error: unknown): undefined {
-  if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER', 'AT_TIMEOUT')) throw error;
-  return undefined;
+async function askNetwork(session: AtSession): Promise<ModemFound['network']> {
+  const domains = await readRegistration(session).catch(refused);
+  const operator = await session.run(operatorName, []).catch(refused);
+  return {
+    ...(domains === undefined ? {} : { registration: combineRegistration(domains) }),
+    ...(operator === undefined ? {} : { operator }),
+    signal: (await readSignal(session).catch(refused)) ?? {},
+    data: (await readDataState(session).catch(refused)) ?? { contexts: [] },
+  };
 }
 
 async function askAll(
@@ -193,14 +198,6 @@ async function askAll(
     }
   }
   return answers;
-}
-
-function failureText(error: unknown): string {
-  if (!isAgentError(error, 'AT_ERROR', 'AT_ANSWER', 'AT_TIMEOUT', 'CARD_STATUS', 'CARD_LOST')) throw error;
-  if (error.code === 'AT_TIMEOUT') return 'no answer';
-  if (error.code === 'AT_ANSWER') return 'an answer without its line';
-  if (error.code === 'AT_ERROR') return textOf(error.data);
-  return `${error.code} ${String(error.data['sw'] ?? error.data['why'] ?? '')}`.trim();
 }
 
 async function readIccids(session: AtSession): Promise<Record<string, string>> {
@@ -219,142 +216,6 @@ async function readIccids(session: AtSession): Promise<Record<string, string>> {
   return found;
 }
 
-/** Opens the ISD-R, or where there is none the USIM, sends to it, and closes all again. */
-async function tryWay(session: AtSession, way: CardWay, lessons: CardLessons): Promise<WayFound> {
-  const timeoutMs = session.deadlinesMs.channel;
-  const failures: string[] = [];
-  const leftOpen: string[] = [];
-  let lockTried = false;
-  const close = async (id: string): Promise<void> => {
-    await way.close(id).catch((error: unknown) => {
-      failures.push(`close: ${failureText(error)}`);
-      leftOpen.push(id);
-    });
-  };
-  const open = async (aid: string, called: string): Promise<CardSession | undefined> => {
-    try {
-      return await way.open(encodeAid(aid as typeof AID_ISD_R), { timeoutMs });
-    } catch (error) {
-      failures.push(`${called}: ${failureText(error)}`);
-      // The lock that some +CSIM want is found out here as the driver does it.
-      if (way.kind === 'csim' && cmeErrorOf(error) === CME.notAllowed && !lockTried) {
-        lockTried = true;
-        lessons.needs('lockCsim', true);
-        return open(aid, called);
-      }
-      return undefined;
-    }
-  };
-  for (const aid of [AID_ISD_R, ...VENDOR_ISD_R_AIDS, AID_USIM]) {
-    const opened = await open(aid, aid === AID_USIM ? 'USIM' : `ISD-R ${aid}`);
-    if (opened === undefined) {
-      if (failures.at(-1)?.endsWith('no answer') === true) break;
-      continue;
-    }
-    const found: { reaches: WayFound['reaches']; maxCommandData?: number; secondSession?: boolean } = {
-      reaches: aid === AID_USIM ? 'card' : 'nothing',
-    };
-    try {
-      if (aid !== AID_USIM) {
-        const send = (apdu: Uint8Array) => opened.send(apdu, { timeoutMs: session.deadlinesMs.card });
-        const [getEid] = storeDataCommands(GET_EID).map((command) =>
-          encodeCommandApdu({ ...command, le: 256 }),
-        );
-        const { sw } = await exchangeApdu(getEid ?? GET_EID, send, {
-          keepLe: lessons.quirks.keepLe ?? false,
-        });
-        if (sw === 0x6601) failures.push(`STORE DATA: ${swText(sw)}`);
-        else found.reaches = 'isd-r';
-        found.maxCommandData = await largestCommand(send, failures);
-      }
-    } catch (error) {
-      failures.push(`STORE DATA: ${failureText(error)}`);
-    }
-    const second = await open(aid, 'a second session');
-    found.secondSession = second !== undefined;
-    if (second !== undefined) await close(second.id);
-    await close(opened.id);
-    return { way: way.kind, ...found, aid, leftOpen, failures };
-  }
-  return { way: way.kind, reaches: 'nothing', leftOpen, failures };
-}
-
-/** Begins a request that is never finished, with less data each time. Zero when not even the smallest passes. */
-async function largestCommand(
-  send: (apdu: Uint8Array) => Promise<{ readonly sw: number }>,
-  failures: string[],
-): Promise<number> {
-  for (const octets of STEPS) {
-    const data = new Uint8Array(octets);
-    data.set(UNFINISHED);
-    try {
-      const { sw } = await send(encodeCommandApdu({ cla: 0x80, ins: 0xe2, p1: 0x11, p2: 0, data }));
-      if (sw !== 0x6601 && sw !== 0x6700) return octets;
-      failures.push(`${octets} octets: ${swText(sw)}`);
-    } catch (error) {
-      failures.push(`${octets} octets: ${failureText(error)}`);
-    }
-  }
-  return 0;
-}
-
-function quirksOf(
-  ways: readonly WayFound[],
-  forms: Readonly<Record<string, readonly string[] | string>>,
-  iccid: Readonly<Record<string, string>>,
-  lessons: CardLessons,
-): string[] {
-  const formOf = Object.entries(forms).filter(([line]) => {
-    const works = ways.find(({ way }) => (line === 'AT+CSIM=?' ? way === 'csim' : way === 'cgla'));
-    return works !== undefined && works.reaches !== 'nothing';
-  });
-  const crsm = iccid['AT+CRSM'] === undefined && Object.keys(iccid).length > 0;
-  return [
-    ...formOf
-      .filter(([, answer]) => typeof answer === 'string')
-      .map(([line, answer]) => `${line}: ${String(answer)}, though the command works`),
-    ...ways
-      .filter(({ leftOpen }) => leftOpen.length > 0)
-      .map(({ way, leftOpen }) => `${way}: sessions cannot be closed (${leftOpen.join(', ')})`),
-    ...ways
-      .filter(({ reaches, aid }) => reaches === 'nothing' && aid !== undefined)
-      .map(({ way }) => `${way}: opens the ISD-R, but commands to it fail`),
-    ...ways
-      .filter(({ maxCommandData }) => maxCommandData !== undefined && maxCommandData < 255)
-      .map(({ way, maxCommandData }) => `${way}: commands carry ${maxCommandData} octets at most`),
-    ...(lessons.quirks.lockCsim === true ? ['+CSIM wants AT+CSIM=1 first'] : []),
-    ...(crsm ? ['+CRSM does not tell the ICCID, the vendor’s command does'] : []),
-  ];
-}
-
-/** A row as it stands in modem/quirks.ts. */
-function familyRow(
-  identity: ModemFound['identity'],
-  ways: readonly WayFound[],
-  lessons: CardLessons,
-): string {
-  const best = ways.filter(({ reaches }) => reaches === 'isd-r');
-  const [only] = best;
-  const least = Math.min(255, ...best.map(({ maxCommandData }) => maxCommandData || 255));
-  const card = {
-    ...(best.length === 1 && only !== undefined ? { way: only.way } : {}),
-    ...(lessons.quirks.lockCsim === true ? { lockCsim: true } : {}),
-    ...(least < 255 ? { maxCommandData: least } : {}),
-  };
-  const name = `${identity.manufacturer} ${identity.model}`.trim();
-  const pattern = name.replaceAll(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`);
-  const members = Object.entries(card).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
-  const quirks = members.length === 0 ? '{}' : `{ card: { ${members.join(', ')} } }`;
-  return [
-    '{',
-    `  family: ${JSON.stringify(name)},`,
-    `  match: /${pattern}/i,`,
-    `  quirks: ${quirks.replaceAll('"', "'")},`,
-    `  sources: [${JSON.stringify(`euicc-agent modem probe, firmware ${identity.revision}`)}],`,
-    '}',
-  ].join('\n');
-}
-
 /** For a person. */
 export function probeText(found: ModemFound): string {
   const { identity } = found;
@@ -365,17 +226,40 @@ export function probeText(found: ModemFound): string {
     row('firmware', identity.revision),
     row('IMEI', identity.imei),
     row('family', found.family ?? 'no row fits'),
-    row('card', found.sim),
+    row(
+      'card',
+      found.sim + (found.pinTries === undefined ? '' : `, ${found.pinTries} tries of the PIN left`),
+    ),
     ...Object.entries(found.iccid).map(([command, iccid]) => row('ICCID', `${iccid} by ${command}`)),
     ...found.ways.map((way) => row(way.way === 'cgla' ? '+CCHO, +CGLA' : '+CSIM', wayText(way))),
+    ...networkRows(found.network).map(([name, value]) => row(name, value)),
     ...Object.entries(found.answers).map(([line, answer]) =>
       row(line, typeof answer === 'string' ? `(${answer})` : answer.join(' | ')),
     ),
     ...found.quirks.map((quirk) => row('quirk', quirk)),
     '',
-    'A row for modem/quirks.ts:',
-    found.row,
+    ...(found.row === undefined
+      ? ['The modem does not say what it is: there is no row to contribute.']
+      : ['A row for modem/quirks.ts:', found.row]),
   ].join('\n');
+}
+
+function networkRows({ registration, operator, signal, data }: ModemFound['network']): [string, string][] {
+  const name = operator?.plmn ?? operator?.name;
+  const where = name === undefined ? '' : ` at ${name}`;
+  return [
+    ['registration', registration === undefined ? '' : `${registration.status}${where}`],
+    ['signal', signalText(signal)],
+    ['attached', data.attached === undefined ? '' : data.attached ? 'yes' : 'no'],
+    ...data.contexts.map(({ cid, type, apn, active, address }): [string, string] => {
+      const state = active === undefined ? 'state not told' : active ? 'up' : 'down';
+      const named = apn === '' ? 'no APN' : apn;
+      return [
+        'data context',
+        [`${cid}`, type, named, state, ...(address === undefined ? [] : [address])].join(', '),
+      ];
+    }),
+  ];
 }
 
 const REACHES = {

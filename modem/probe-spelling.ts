@@ -9,12 +9,15 @@ export type SpellingWatch = {
   seen(): readonly string[];
 };
 
+/** What is seen of a modem that gives back what it hears. */
+export const ECHO = 'echo stays on';
+
 const CR = 0x0d;
 const LF = 0x0a;
 
 /** What a line from the modem tells, given the command line before it. */
 const SIGNS: readonly (readonly [string, (line: string, command: string) => boolean])[] = [
-  ['echo stays on', (line, command) => command !== '' && line === command],
+  [ECHO, (line, command) => command !== '' && line === command],
   [
     '+CCHO answers the number alone',
     (line, command) => command.startsWith('AT+CCHO="') && /^\d+$/.test(line),
