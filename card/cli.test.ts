@@ -198,3 +198,22 @@ test('of several that make one card at a time, one makes it whole', async (t) =>
   const eid = /eUICC (\d{32})/.exec(made[0]?.stdout ?? '')?.[1] ?? 'none';
   assert.match(await runWell(['info', card]), new RegExp(`^eid: ${eid}$`, 'm'));
 });
+
+test('a card is made with a security module for each SM-DP, or with one for all', async (t) => {
+  const folder = temporaryFolder(t);
+  const at = (name: string): string => join(folder, name);
+  await runWell(['issuer', at('pki'), '--curve', 'P-256']);
+  const shown = async (card: string, ...modules: string[]): Promise<unknown> => {
+    await runWell(['create', at(card), '--issuer', at('pki'), ...modules]);
+    const info = await runWell(['info', at(card), '--json']);
+    return (JSON.parse(info) as { securityModules: unknown }).securityModules;
+  };
+  const module = (of: string) => ({ for: of, curve: 'P-256', state: 'installed' });
+  assert.deepEqual(await shown('a'), { mode: 'single', modules: [module('all SM-DPs')] });
+  assert.deepEqual(await shown('b', '--security-module', '2.999.10', '--security-module', '2.999.12'), {
+    mode: 'per MNO',
+    modules: [module('2.999.10'), module('2.999.12')],
+  });
+  const wrong = await run(['create', at('c'), '--issuer', at('pki'), '--security-module', 'mno-a']);
+  assert.equal(wrong.code, 2);
+});

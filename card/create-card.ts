@@ -35,6 +35,8 @@ export type CreateOptions = KeyOptions & {
   readonly isdRKeyFile?: string;
   /** Of the card's security domains; S8 unless given. */
   readonly scp03Mode?: 'S8' | 'S16';
+  /** Object identifiers of SM-DPs: each gets a security module of its own, and others none. One serves all unless given. */
+  readonly securityModulesFor?: readonly string[];
   /** File with the PIN that gates the certificate profile. Made where it is missing; without it everybody may read. */
   readonly certificateProfilePinFile?: string;
   readonly defaultDpAddress?: string;
@@ -92,7 +94,8 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     furtherCredentials: further,
     eid,
     ciCertificates: files.cis.map(({ certificate }) => certificate.raw),
-    securityModules: newStaticKeys(context, files, eid, credentials),
+    securityModules: newStaticKeys(context, files, eid, credentials, options.securityModulesFor),
+    securityMode: options.securityModulesFor === undefined ? 'single' : 'per MNO',
     certificateProfile: pin === undefined ? {} : { pin: pin.pin },
     managed: keys !== undefined,
     ...(keys === undefined ? {} : { isdRKeys: keys.keys }),

@@ -25,8 +25,10 @@ import {
   identityCell,
   keysetCells,
   scp03ModeCell,
+  securityModeCell,
   securityModulesCell,
 } from '../euicc/records.ts';
+import { wholeModules } from '../euicc/security-modules.ts';
 import { createState, need, type State } from '../euicc/state.ts';
 import { type CardStore, STORE_VERSION } from '../euicc/store.ts';
 import { type Es10, openIsdR } from './terminal.ts';
@@ -61,6 +63,8 @@ export type CardInfo = {
     readonly sequenceCounter: number;
   }[];
   readonly certificates: readonly CertificateInfo[];
+  /** Key agreement pairs of the ECASD: one for all SM-DPs, or one for each. */
+  readonly securityModules: Plain;
   /** Absent where the card has none. */
   readonly certificateProfile?: Plain;
   readonly addresses: Plain;
@@ -99,8 +103,16 @@ export async function readCardInfo(slot: CardSlot, store: CardStore, octets: num
         certificateInfo('EUM', eumCertificate),
         certificateInfo('eUICC', euiccCertificate),
       ]),
-      ...state.read(securityModulesCell).map(({ certificate }) => certificateInfo('ECASD', certificate)),
+      ...wholeModules(state).map(({ certificate }) => certificateInfo('ECASD', certificate)),
     ],
+    securityModules: {
+      mode: state.read(securityModeCell),
+      modules: state.read(securityModulesCell).map(({ certificate, curve, registeredId }) => ({
+        for: registeredId === '' ? 'all SM-DPs' : registeredId,
+        curve,
+        state: certificate === undefined ? 'waits for its certificate' : 'installed',
+      })),
+    },
     ...certificateProfileInfo(state),
     addresses:
       (await asked(es10, EuiccConfiguredAddressesRequest.encode({}), EuiccConfiguredAddressesResponse)) ??

@@ -63,6 +63,7 @@ type CreateFlags = KeyFlags & {
   readonly enable: boolean;
   readonly managed?: string;
   readonly certificateProfilePin?: string;
+  readonly securityModule?: readonly string[];
   readonly scp03Mode?: 'S8' | 'S16';
   readonly dpAddress?: string;
   readonly dsAddress?: string;
@@ -84,6 +85,7 @@ async function create(card: string, flags: CreateFlags): Promise<void> {
       ...(eid === undefined ? {} : { eid }),
       ...(serial === undefined ? {} : { serial }),
       ...(managed === undefined ? {} : { isdRKeyFile: managed }),
+      ...(flags.securityModule === undefined ? {} : { securityModulesFor: flags.securityModule }),
       ...(flags.certificateProfilePin === undefined
         ? {}
         : { certificateProfilePinFile: flags.certificateProfilePin }),
@@ -242,6 +244,13 @@ function each(text: string, earlier: readonly string[] = []): readonly string[] 
   return [...earlier, text];
 }
 
+function eachOid(text: string, earlier: readonly string[] = []): readonly string[] {
+  if (!/^[0-2](?:\.\d{1,9}){1,20}$/.test(text)) {
+    throw new InvalidArgumentError('expected an object identifier like 2.999.10.');
+  }
+  return each(text, earlier);
+}
+
 function version(): string {
   const text = readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8');
   return String((JSON.parse(text) as { readonly version?: unknown }).version);
@@ -299,6 +308,11 @@ function buildProgram(): Command {
     .option(
       '--certificate-profile-pin <file>',
       'reading the certificate profile needs the PIN in this file, which is made where it is missing',
+    )
+    .option(
+      '--security-module <oid>',
+      'a security module for the SM-DP with this object identifier alone, instead of one for all; may be repeated',
+      eachOid,
     )
     .addOption(
       new Option('--scp03-mode <mode>', 'octets of challenges and MACs of SCP03: 8 (S8) or 16 (S16)')

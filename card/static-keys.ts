@@ -14,15 +14,24 @@ export function newStaticKeys(
   { eums }: Pick<IssuerFiles, 'eums'>,
   eid: Eid,
   credentials: readonly { readonly eumCertificate: Uint8Array }[],
+  /** Object identifiers of the SM-DPs that get one of their own; one for all unless there is any. */
+  modulesFor: readonly string[] = [],
 ): readonly PersonalisedModule[] {
   const chains = credentials.map(({ eumCertificate }) => parseCertificate(eumCertificate).publicKey);
   return eums.flatMap(({ certificate, key: signer }) => {
     const isOurs = chains.some((publicKey) => equalBytes(publicKey, certificate.publicKey));
     if (signer === undefined || !isOurs) return [];
-    const key = context.ec.generate(certificate.curve);
     const eum = { name: certificate.subject, ...signer, certificate: certificate.raw, eidPrefix: '' };
     const { notAfter } = certificate;
-    const der = issueEcasdCertificate(context, eum, { eid, publicKey: key.publicKey, notAfter });
-    return [{ key, certificate: der }];
+    const made = (registeredId?: string): PersonalisedModule => {
+      const key = context.ec.generate(certificate.curve);
+      const named = registeredId === undefined ? {} : { registeredId };
+      const { publicKey } = key;
+      return {
+        key,
+        certificate: issueEcasdCertificate(context, eum, { eid, publicKey, notAfter, ...named }),
+      };
+    };
+    return modulesFor.length === 0 ? [made()] : modulesFor.map(made);
   });
 }

@@ -26,9 +26,9 @@ import {
   certificateProfileCell,
   certificateProfileTriesCell,
   type IdentityRecord,
-  securityModulesCell,
 } from './records.ts';
 import type { EuiccIdentity } from './rsp/identity.ts';
+import { wholeModules } from './security-modules.ts';
 import type { State } from './state.ts';
 
 /** What the manufacturer states of a card, and the PIN that gates reading it. */
@@ -96,7 +96,7 @@ export function createCertificateProfile(card: {
         eumCertificate,
         euiccCertificate,
       })),
-      ecasdCertificate: state.read(securityModulesCell).map(({ certificate }) => certificate),
+      ecasdCertificate: wholeModules(state).map(({ certificate }) => certificate),
     });
 
   const triesLeft = (left: number): Reply => status(left === 0 ? SW.authenticationBlocked : SW_TRIES | left);

@@ -6,7 +6,8 @@ import { keylessDomainApplet } from './domain/applet.ts';
 import { cardObject, DATA_OBJECT } from './domain/card-data.ts';
 import { scp03Size } from './domain/scp03-mode.ts';
 import type { Applet } from './os/card.ts';
-import { type IdentityRecord, securityModulesCell } from './records.ts';
+import type { IdentityRecord } from './records.ts';
+import { wholeModules } from './security-modules.ts';
 import type { State } from './state.ts';
 
 export function createEcasd(options: {
@@ -23,12 +24,21 @@ export function createEcasd(options: {
         case DATA_OBJECT.keyInformation:
           return encodeTlv(0xe0);
         case DATA_OBJECT.certificate: {
-          const [first] = state.read(securityModulesCell);
-          return first === undefined ? undefined : encodeTlv(DATA_OBJECT.certificate, first.certificate);
+          const [first] = certificates(state);
+          return first;
+        }
+        case DATA_OBJECT.certificateStore: {
+          const all = certificates(state);
+          return all.length === 0 ? undefined : encodeTlv(DATA_OBJECT.certificateStore, ...all);
         }
         default:
           return cardObject(record, scp03Size(state), name);
       }
     },
   });
+}
+
+/** CERT.ECASD.ECKA of every security module, each in an object 7F21. */
+function certificates(state: State): Uint8Array[] {
+  return wholeModules(state).map(({ certificate }) => encodeTlv(DATA_OBJECT.certificate, certificate));
 }

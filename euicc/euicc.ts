@@ -33,7 +33,7 @@ import { createProfiles } from './profiles.ts';
 import { identityCell, type IdentityRecord, packageCell, profileCells } from './records.ts';
 import type { EuiccIdentity } from './rsp/identity.ts';
 import { createRspSession } from './rsp/session.ts';
-import { findStaticKey } from './security-modules.ts';
+import { findStaticKey, isServed } from './security-modules.ts';
 import { createState, need, type State } from './state.ts';
 import type { CardStore } from './store.ts';
 
@@ -109,7 +109,8 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
       crls: () => storedCrls(state),
       findOtKey: (smdpOid, publicKey) => findOtKey(state, smdpOid, publicKey),
       keepOtKey: (smdpOid, pair) => keepOtKey(state, smdpOid, pair),
-      findStaticKey: (_smdpOid, publicKey) => findStaticKey(state, publicKey),
+      findStaticKey: (smdpOid, publicKey) => findStaticKey(state, smdpOid, publicKey),
+      isServed: (smdpOid) => isServed(state, smdpOid),
       isUsed: (transactionId) => isUsedTransaction(state, transactionId),
     },
   });

@@ -29,6 +29,7 @@ import type { Applet } from './os/card.ts';
 import { ok, refuse, type Reply, status } from './os/reply.ts';
 import type { Profile } from './profiles.ts';
 import type { BppLoader } from './rsp/bound-profile-package.ts';
+import { SECURITY_MODULE_FUNCTIONS } from './security-modules.ts';
 import { createSecureChannel, type SecureChannel } from './secure-channel.ts';
 
 /** ES10 functions by their tag. */
@@ -41,6 +42,7 @@ export const ES10_FUNCTIONS: ReadonlyMap<number, Es10Function> = new Map(
     ...NOTIFICATION_FUNCTIONS,
     ...CONFIGURATION_FUNCTIONS,
     ...IOT_FUNCTIONS,
+    ...SECURITY_MODULE_FUNCTIONS,
   ].map((row) => [row.tag, row]),
 );
 
@@ -105,7 +107,9 @@ export function createIsdR(es10: Es10, random: Random): IsdR {
     if (tag === undefined) return status(SW.wrongData);
     const known = ES10_FUNCTIONS.get(tag);
     const isPackage = tag === TAG_BOUND_PROFILE_PACKAGE;
-    if (es10.record.managed && !secure && (isPackage || known?.manages === true)) {
+    const isManagement = isPackage || known?.manages !== undefined;
+    const isOpen = !es10.record.managed && known?.manages !== 'always';
+    if (isManagement && !secure && !isOpen) {
       return status(SW.securityStatus);
     }
     if (isPackage) return loadPiece(request);

@@ -20,10 +20,11 @@ import {
   type IdentityRecord,
   keysetCells,
   scp03ModeCell,
+  securityModeCell,
   securityModulesCell,
   settingsCell,
 } from './records.ts';
-import { moduleRecord, type PersonalisedModule } from './security-modules.ts';
+import { moduleRecord, type PersonalisedModule, type SecurityMode } from './security-modules.ts';
 import { createState } from './state.ts';
 import type { CardStore } from './store.ts';
 
@@ -62,6 +63,8 @@ export type Personalisation = PersonalisedCredential & {
   };
   /** Common information and certificates as one object, behind a PIN where one is given; none unless given. */
   readonly certificateProfile?: PersonalisedCertificateProfile;
+  /** Whether one security module serves all SM-DPs, or each has its own; `single` unless given. */
+  readonly securityMode?: SecurityMode;
   /** Static key agreement pairs of the ECASD; none unless given. */
   readonly securityModules?: readonly PersonalisedModule[];
   /** SCP03 of all security domains of the card: challenges, cryptograms and MACs of 8 octets (S8, unless given) or of 16 (S16). */
@@ -122,8 +125,10 @@ export async function manufactureEuicc(options: {
   if (given.certificateProfile !== undefined) {
     state.write(certificateProfileCell, certificateProfileRecord(given.certificateProfile));
   }
+  if (given.securityMode !== undefined) state.write(securityModeCell, given.securityMode);
   if (given.securityModules !== undefined) {
-    const modules = given.securityModules.map((made) => moduleRecord(ec, given.eid, made));
+    const mode = given.securityMode ?? 'single';
+    const modules = given.securityModules.map((made) => moduleRecord(ec, given.eid, mode, made));
     state.write(securityModulesCell, modules);
   }
   if (given.isdRKeys !== undefined) {

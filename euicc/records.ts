@@ -183,9 +183,19 @@ const securityModule = cborMap({
   curve: { key: 1, type: cborWord('P-256', 'brainpoolP256r1') },
   privateKey: { key: 2, type: cborBytes({ length: 32 }) },
   publicKey: { key: 3, type: cborBytes({ length: 65 }) },
-  certificate: { key: 4, type: certificate },
+  /** Absent while the pair waits for it. */
+  certificate: { key: 4, type: certificate, optional: true },
+  /** Object identifier of the SM-DP that the module is for; empty where it is for all. */
+  registeredId: { key: 5, type: cborText(64) },
 });
 export type SecurityModuleRecord = CborOf<typeof securityModule>;
+
+/** Whether one security module serves all SM-DPs, or each has its own; written once. */
+export const securityModeCell = cell<'single' | 'per MNO'>(
+  'securityMode',
+  cborWord('single', 'per MNO'),
+  'single',
+);
 
 /** The key agreement pairs of the ECASD, SK.ECASD.ECKA, each with its certificate. */
 export const securityModulesCell = cell<readonly SecurityModuleRecord[]>(

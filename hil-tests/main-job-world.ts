@@ -49,6 +49,7 @@ export type MainJobWorldOptions = {
   readonly profileBytes?: number;
   readonly secondLayer?: 'scp03' | 'scp80';
   readonly euiccKey?: 'static' | 'dynamic';
+  readonly securityModules?: 'single' | 'per-mno';
   readonly log?: Log;
   /** The curves of operators and card. */
   readonly ec?: Ec;
@@ -112,6 +113,7 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
     witness: () => {},
     secondLayer: options.secondLayer ?? 'scp03',
     euiccKey: options.euiccKey ?? 'dynamic',
+    securityModules: options.securityModules ?? 'single',
   });
   const { euicc, mnos } = backEnd;
   const { eid } = euicc;

@@ -65,6 +65,7 @@ export function createRspCard(options: {
         otKeys.find((kept) => kept.smdpOid === smdpOid && equalBytes(kept.pair.publicKey, publicKey))?.pair,
       keepOtKey: (smdpOid, pair) => void otKeys.push({ smdpOid, pair }),
       findStaticKey: () => undefined,
+      isServed: () => true,
       isUsed: () => false,
     },
   });

@@ -50,6 +50,8 @@ export async function managedWorld(
     readonly managed?: boolean;
     readonly profileBytes?: number;
     readonly certificateProfile?: Personalisation['certificateProfile'];
+    /** The MNOs whose SM-DPs get a security module of their own; one for all unless given. */
+    readonly modulesFor?: readonly MnoName[];
     /** Version of the ISD-R's keyset: 1 to 15 for SCP80. */
     readonly kvn?: number;
     readonly ec?: Ec;
@@ -62,7 +64,15 @@ export async function managedWorld(
   const issuing = { ec, random, at: AT };
   const ci = createCi(issuing, { organization: 'Test' });
   const eum = createEum(issuing, ci, { organization: 'Maker', eidPrefix: '89049032' });
-  const euicc = manufactureOrder(issuing, { ci, eum, serial: 1 });
+  const modulesFor = options.modulesFor?.map(
+    (name) => MNOS.find((mno) => mno.name === name)?.registeredId ?? name,
+  );
+  const euicc = manufactureOrder(issuing, {
+    ci,
+    eum,
+    serial: 1,
+    ...(modulesFor === undefined ? {} : { modulesFor }),
+  });
   const identities = new Map<string, ReturnType<typeof createMnoIdentity>>(
     MNOS.map(({ name }) => [name, createMnoIdentity(issuing, ci, { name })]),
   );
@@ -111,6 +121,7 @@ export async function managedWorld(
     euiccPrivateKey: euicc.euiccKey.privateKey,
     isdRKeys: { ...isdRKeys, sequenceCounter },
     securityModules: euicc.securityModules,
+    securityMode: euicc.securityMode,
     ...(options.certificateProfile === undefined ? {} : { certificateProfile: options.certificateProfile }),
     managed,
     seed,
@@ -139,7 +150,22 @@ export async function managedWorld(
     if (smdp === undefined) throw new Error(`no SM-DP of ${mno}`);
     return smdp;
   };
-  return { ci, euicc, basic, clock, eid, service, card, isdR, isdRKeys, smdpOf, identities, store };
+  return {
+    ci,
+    eum,
+    issuing,
+    euicc,
+    basic,
+    clock,
+    eid,
+    service,
+    card,
+    isdR,
+    isdRKeys,
+    smdpOf,
+    identities,
+    store,
+  };
 }
 
 /** A new channel, the script, and what the agent would report; the card is reset after it, as a REFRESH asks. */

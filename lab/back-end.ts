@@ -76,6 +76,8 @@ export async function openBackEnd(options: {
   readonly secondLayer?: 'scp03' | 'scp80';
   /** Which key of the eUICC profiles are bound to; dynamic unless given. */
   readonly euiccKey?: 'static' | 'dynamic';
+  /** One key agreement pair in the eUICC for all SM-DPs, or one for each; one unless given. */
+  readonly securityModules?: 'single' | 'per-mno';
   readonly switchDeadlineMs: number;
   readonly witness: (needle: Needle) => void;
 }): Promise<BackEnd> {
@@ -89,6 +91,9 @@ export async function openBackEnd(options: {
     serial: 1,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
     ...(options.secondLayer === undefined ? {} : { secondLayer: options.secondLayer }),
+    ...(options.securityModules === 'per-mno'
+      ? { modulesFor: MNOS.map(({ registeredId }) => registeredId) }
+      : {}),
   });
   const identities = new Map(
     MNOS.map(({ name }) => [name as string, createMnoIdentity(issuing, ci, { name })]),

@@ -12,6 +12,8 @@ export type LabOptions = {
   readonly secondLayer: 'scp03' | 'scp80';
   /** Which key of the eUICC the SM-DP binds profiles to. */
   readonly euiccKey: 'static' | 'dynamic';
+  /** One key agreement pair in the ECASD for all SM-DPs, or one for each. */
+  readonly securityModules: 'single' | 'per-mno';
   /** Between the two procedures the SM-SR gives the eUICC new management keys. */
   readonly rotateKeys: boolean;
   /** Provision by a file that is loaded without a network, instead of the main job. */
@@ -76,6 +78,14 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
         .choices(['static', 'dynamic'])
         .default('dynamic'),
     )
+    .addOption(
+      new Option(
+        '--security-modules <mode>',
+        'one security module in the eUICC for all MNOs, or one for each',
+      )
+        .choices(['single', 'per-mno'])
+        .default('single'),
+    )
     .option(
       '--rotate-keys',
       'between provisioning and change, the SM-SR gives the eUICC new management keys',
@@ -98,6 +108,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     reject?: NonNullable<LabOptions['reject']>;
     secondLayer: LabOptions['secondLayer'];
     rotateKeys: boolean;
+    securityModules: LabOptions['securityModules'];
     euiccKey: LabOptions['euiccKey'];
     offline: boolean;
     keep?: string;
@@ -109,6 +120,7 @@ export function parseLabOptions(args: readonly string[], version: string): LabOp
     reject: values.reject,
     secondLayer: values.secondLayer,
     rotateKeys: values.rotateKeys,
+    securityModules: values.securityModules,
     euiccKey: values.euiccKey,
     offline: values.offline,
     keep: values.keep,

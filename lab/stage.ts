@@ -23,7 +23,7 @@ const BOOTSTRAP_PLMN = '99970';
 const SWITCH_DEADLINE_MS = 120_000;
 
 export type StageOptions = Pick<LabOptions, 'baud' | 'profileBytes' | 'reject'> &
-  Partial<Pick<LabOptions, 'secondLayer' | 'euiccKey'>> & {
+  Partial<Pick<LabOptions, 'secondLayer' | 'euiccKey' | 'securityModules'>> & {
     /** A folder of its own, made when missing. */
     readonly folder: string;
     readonly clock: Clock;
@@ -72,6 +72,7 @@ export async function withStage<T>(options: StageOptions, work: (stage: LabStage
       ...(options.reject === undefined ? {} : { fault: options.reject }),
       ...(options.secondLayer === undefined ? {} : { secondLayer: options.secondLayer }),
       ...(options.euiccKey === undefined ? {} : { euiccKey: options.euiccKey }),
+      ...(options.securityModules === undefined ? {} : { securityModules: options.securityModules }),
     });
     opened.push(() => backEnd.close());
     const bootstrap = createBootstrap({ plmn: BOOTSTRAP_PLMN, random });

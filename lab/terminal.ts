@@ -60,6 +60,7 @@ export async function openTerminal(options: {
       ciCertificates: euicc.ciCertificates,
       isdRKeys: euicc.isdRKeys,
       securityModules: euicc.securityModules,
+      securityMode: euicc.securityMode,
       certificateProfile: {},
       ciPKId: euicc.ciPKId,
       managed: true,

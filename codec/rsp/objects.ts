@@ -1,6 +1,7 @@
 // Every whole data object of the RSP tables with its name, for programs that meet octets without knowing what they are.
 import type { AnyType } from '../tlv-table.ts';
 import * as certificateProfile from '../certificate-profile.ts';
+import * as securityModule from '../security-module.ts';
 import * as authenticateServer from './authenticate-server.ts';
 import * as bpp from './bpp.ts';
 import * as configuration from './configuration.ts';
@@ -33,6 +34,7 @@ const MODULES: readonly Readonly<Record<string, unknown>>[] = [
   sgp32Profile,
   sgp32Esipa,
   certificateProfile,
+  securityModule,
 ];
 
 /** The names are those of the exports; what is no whole object has no outer tag and is left out. */

@@ -19,6 +19,8 @@ export const DATA_OBJECT = {
   keyInformation: 0x00e0,
   /** Certificate of a security domain (GlobalPlatform Amendment E 4.10). */
   certificate: 0x7f21,
+  /** All of them (GlobalPlatform Amendment F 6.1). */
+  certificateStore: 0xbf21,
   cplc: TAG_CPLC,
   resources: 0xff21,
 } as const;

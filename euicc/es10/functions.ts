@@ -33,8 +33,8 @@ export type Es10 = {
 export type Es10Function = {
   /** Tag of request and response. */
   readonly tag: number;
-  /** Changes profiles or settings: on a managed card only inside a secure channel. */
-  readonly manages?: true;
+  /** Changes profiles or settings: on a managed card only inside a secure channel, where it says `always` on every card. */
+  readonly manages?: true | 'always';
   /** `managed` says that the request came under the ISD-R's keys. */
   readonly run: (es10: Es10, request: Uint8Array, how: { readonly managed: boolean }) => Uint8Array;
 };

@@ -57,6 +57,8 @@ export type SessionHost = {
   readonly keepOtKey: (smdpOid: string, pair: EcKeyPair) => void;
   /** The static key of the ECASD with this public key. */
   readonly findStaticKey: (smdpOid: string, publicKey: Uint8Array) => EcKeyPair | undefined;
+  /** Whether a security module of the card is for this SM-DP (seed 47, 48). */
+  readonly isServed: (smdpOid: string) => boolean;
   /** Whether a transaction without a server has installed its profile before. */
   readonly isUsed: (transactionId: Uint8Array) => boolean;
 };
@@ -199,6 +201,7 @@ export function createRspSession(options: {
     if (!ec.verify(certificate.curve, certificate.publicKey, covered, request.smdpSignature2))
       return 'invalidSignature';
     if (signed.ccRequiredFlag && request.hashCc === undefined) return 'undefinedError';
+    if (!host.isServed(smdpOid)) return 'undefinedError';
     const { bppEuiccOtpk } = signed;
     const found =
       bppEuiccOtpk === undefined

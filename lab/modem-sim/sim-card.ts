@@ -65,6 +65,7 @@ async function newCard({ ec, random, log, clock }: Context): Promise<SimCard> {
       ciCertificates: made.ciCertificates,
       isdRKeys: made.isdRKeys,
       securityModules: made.securityModules,
+      securityMode: made.securityMode,
       certificateProfile: {},
       ciPKId: made.ciPKId,
       managed: false,

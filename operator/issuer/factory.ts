@@ -44,6 +44,8 @@ export type ManufacturedEuicc = {
   readonly isdRKeys: IsdRKeys;
   /** The key agreement pairs in the ECASD, each with its certificate (seed 57). */
   readonly securityModules: readonly ManufacturedModule[];
+  /** Whether one of them is for all SM-DPs, or each has its own (seed 47, 48). */
+  readonly securityMode: 'single' | 'per MNO';
   /** The EUM's list that names this eUICC, DER; only for the fault `revoked`. */
   readonly revocationList?: Uint8Array;
 };
@@ -64,6 +66,8 @@ export function manufactureOrder(
     readonly fault?: IdentityFault;
     /** Which protocol its management keys are for; SCP03 unless given. */
     readonly secondLayer?: keyof typeof KEY_VERSION;
+    /** Object identifiers of the SM-DPs that get a security module of their own; one for all unless given. */
+    readonly modulesFor?: readonly string[];
   },
 ): ManufacturedEuicc {
   const { ec, random, at } = issuing;
@@ -79,8 +83,16 @@ export function manufactureOrder(
   });
   const key = (): Secret<Uint8Array> => new Secret(random.bytes(16));
   const isdRKeys = { kvn: KEY_VERSION[order.secondLayer ?? 'scp03'], enc: key(), mac: key(), dek: key() };
-  const staticKey = ec.generate(eum.curve);
-  const certificate = issueEcasdCertificate(issuing, eum, { ...until, eid, publicKey: staticKey.publicKey });
+  const moduleFor = (registeredId?: string): ManufacturedModule => {
+    const pair = ec.generate(eum.curve);
+    const named = registeredId === undefined ? {} : { registeredId };
+    const { publicKey } = pair;
+    return {
+      key: pair,
+      certificate: issueEcasdCertificate(issuing, eum, { ...until, eid, publicKey, ...named }),
+    };
+  };
+  const { modulesFor } = order;
   return {
     eid,
     euiccCertificate,
@@ -89,7 +101,8 @@ export function manufactureOrder(
     ciCertificates: [ci.certificate],
     ciPKId: keyIdentifier(ci.publicKey),
     isdRKeys,
-    securityModules: [{ key: staticKey, certificate }],
+    securityModules: modulesFor?.map(moduleFor) ?? [moduleFor()],
+    securityMode: modulesFor === undefined ? 'single' : 'per MNO',
     ...(fault === 'revoked'
       ? { revocationList: issueRevocationList(issuing, eum, { number: 1, revoked: [euiccCertificate] }) }
       : {}),

@@ -115,7 +115,10 @@ function issueToEuicc(
   issuing: Issuing,
   eum: Eum,
   euicc: { readonly eid: Eid; readonly publicKey: Uint8Array; readonly notAfter?: number },
-  { title, ...use }: { readonly title: string } & Pick<CertificateRequest, 'keyUsage' | 'policies'>,
+  {
+    title,
+    ...use
+  }: { readonly title: string } & Pick<CertificateRequest, 'keyUsage' | 'policies' | 'registeredId'>,
 ): Uint8Array {
   const { ec, random, at } = issuing;
   const { organization } = eum.name;
@@ -144,9 +147,20 @@ function issueToEuicc(
 export function issueEcasdCertificate(
   issuing: Issuing,
   eum: Eum,
-  euicc: { readonly eid: Eid; readonly publicKey: Uint8Array; readonly notAfter?: number },
+  euicc: {
+    readonly eid: Eid;
+    readonly publicKey: Uint8Array;
+    readonly notAfter?: number;
+    /** The SM-DP that the key is for; for all unless given (seed 47, 48). */
+    readonly registeredId?: string;
+  },
 ): Uint8Array {
-  return issueToEuicc(issuing, eum, euicc, { title: 'ECASD', keyUsage: [KEY_USAGE.keyAgreement] });
+  const { registeredId } = euicc;
+  return issueToEuicc(issuing, eum, euicc, {
+    title: 'ECASD',
+    keyUsage: [KEY_USAGE.keyAgreement],
+    ...(registeredId === undefined ? {} : { registeredId }),
+  });
 }
 
 /** CERT.DPauth.ECDSA and CERT.DPpb.ECDSA of one SM-DP, each with a key of its own on the CI's curve. */

@@ -72,27 +72,39 @@ async function registerModules(
   source: string,
 ): Promise<void> {
   if (certificates.length === 0) return;
-  for (const certificate of certificates) {
-    const { publicKey, registeredIds } = parseCertificate(certificate);
-    const registeredId = registeredIds[0] ?? '';
-    const row: EisModuleTable = { owner: context.name, eid, registeredId, publicKey, certificate };
-    await tx
-      .insertInto('eisModules')
-      .values(row)
-      .onConflict((conflict) =>
-        conflict.columns(['owner', 'eid', 'registeredId']).doUpdateSet({ publicKey, certificate }),
-      )
-      .execute();
-  }
+  for (const certificate of certificates) await putModule(context, tx, eid, certificate, 'active');
   await stateFact(context, tx, eid, 'securityModules', source);
 }
 
+/** A static key, for the SM-DP that its certificate names or for all. */
+export async function putModule(
+  { name: owner }: SmSrContext,
+  tx: Tx,
+  eid: Eid,
+  certificate: Uint8Array,
+  state: EisModuleTable['state'],
+): Promise<void> {
+  const { curve, publicKey, registeredIds } = parseCertificate(certificate);
+  const registeredId = registeredIds[0] ?? '';
+  await tx
+    .insertInto('eisModules')
+    .values({ owner, eid, registeredId, curve, publicKey, certificate, state })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['owner', 'eid', 'registeredId', 'curve'])
+        .doUpdateSet({ publicKey, certificate, state }),
+    )
+    .execute();
+}
+
+/** Those that the eUICC has. */
 export function eisModules(reader: Reader, owner: string, eid: Eid): Promise<EisModuleTable[]> {
   return reader
     .selectFrom('eisModules')
     .selectAll()
     .where('owner', '=', owner)
     .where('eid', '=', eid)
+    .where('state', '=', 'active')
     .orderBy('registeredId')
     .execute();
 }

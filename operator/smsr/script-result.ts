@@ -15,6 +15,7 @@ import type { EisKeyTable, ScriptTable } from '../store/tables.ts';
 import { note, type SmSrContext } from './context.ts';
 import { eisProfiles, managementKeys, setSequenceCounter, updateProfile } from './eis.ts';
 import { believeKeys, isKeyScript } from './key-rotation.ts';
+import { believeModule, moduleAnswer } from './security-modules.ts';
 import { isOverTheAir, openOtaAnswer, type OtaKeyset } from './ota-scripts.ts';
 import { lastScript } from './scripts.ts';
 import { restored, storedResult } from './stored-result.ts';
@@ -249,6 +250,8 @@ const FUNCTION_RESULT: Readonly<
     return equalBytes(sha256(data), inputHash ?? new Uint8Array()) ? 'ok' : 'the receipt is of other keys';
   },
   unblockPin: () => 'ok',
+  generateKey: moduleAnswer,
+  installModule: moduleAnswer,
   deleteKey(data) {
     if (data.length === 0) throw new AgentError('TLV_VALUE', { field: 'confirmation', why: 'empty' });
     return 'ok';
@@ -265,6 +268,7 @@ async function believeCard(
   const { eid, iccid, purpose, rollbackIccid } = script;
   const source = 'ISD-R, protected response';
   if (isKeyScript(purpose)) await believeKeys(context, tx, script);
+  if (purpose === 'installModule') await believeModule(context, tx, eid);
   if (purpose === 'load' || iccid === '') return;
   if (purpose === 'delete') {
     await updateProfile(context, tx, eid, iccid, { state: 'deleted' }, source);

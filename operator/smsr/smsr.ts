@@ -24,6 +24,7 @@ import { updatePolicyRules } from './policy-rules.ts';
 import { profileCommand } from './profile-command.ts';
 import { scriptResult } from './script-result.ts';
 import { secureProfile } from './secure-profile.ts';
+import { generateModuleKey, installModule } from './security-modules.ts';
 import { verifyEuicc } from './verify.ts';
 
 /** What the people who run an SM-SR do with it. */
@@ -38,6 +39,13 @@ export type SmSrAdministration = {
    * Ask again with each answer until `keyScriptResult` says `ended`.
    */
   rotateKeys(eid: Eid): Promise<ScriptJob>;
+  /**
+   * Makes a key agreement pair on the eUICC for the SM-DP with this object identifier; `keyScriptResult` takes the answer, in which
+   * `modulePublicKey` finds the public key for the EUM to certify.
+   */
+  generateModuleKey(eid: Eid, registeredId: string): Promise<ScriptJob>;
+  /** Puts the certificate to it: from the answer on, `euiccKeys` hands the key out. */
+  installModule(eid: Eid, ecasdCertificate: Uint8Array): Promise<ScriptJob>;
   /** Gives the PIN of the eUICC's certificate profile its tries back; `keyScriptResult` takes the answer. */
   unblockCertificateProfile(eid: Eid): Promise<ScriptJob>;
   /** What the card answered to it; nothing of it is believed without the card's proof. */
@@ -112,6 +120,8 @@ function administrationOf(context: SmSrContext): SmSrAdministration {
         await note(context, tx, { actor: owner, action: 'setStatus', eid, details: { status, reason } });
       }),
     rotateKeys: (eid) => rotateKeys(context, eid),
+    generateModuleKey: (eid, registeredId) => generateModuleKey(context, eid, registeredId),
+    installModule: (eid, ecasdCertificate) => installModule(context, eid, ecasdCertificate),
     unblockCertificateProfile: (eid) => unblockCertificateProfile(context, eid),
     async keyScriptResult(eid, responseScript) {
       const result = await scriptResult(context, { eid, responseScript }, owner);

@@ -312,8 +312,16 @@ const AUDIT: Readonly<Record<string, Table>> = {
 
 const STATIC_KEYS: Readonly<Record<string, Table>> = {
   eisModules: {
-    columns: { owner: 'text', eid: 'text', registeredId: 'text', publicKey: 'bytes', certificate: 'bytes' },
-    key: ['owner', 'eid', 'registeredId'],
+    columns: {
+      owner: 'text',
+      eid: 'text',
+      registeredId: 'text',
+      curve: 'text',
+      publicKey: 'bytes',
+      certificate: 'bytes',
+      state: 'text',
+    },
+    key: ['owner', 'eid', 'registeredId', 'curve'],
   },
 };
 

@@ -51,8 +51,11 @@ export type EisModuleTable = {
   eid: Eid;
   /** Object identifier of the SM-DP that it is for; empty where it is for all. */
   registeredId: string;
+  curve: 'P-256' | 'brainpoolP256r1';
   publicKey: Uint8Array;
   certificate: Uint8Array;
+  /** `pending` until the eUICC has said that it took the certificate. */
+  state: 'active' | 'pending';
 };
 
 export type EisProfileTable = {
@@ -96,7 +99,16 @@ export type ScriptTable = {
   /** Counts the scripts of an eUICC from 1. */
   number: number;
   mno: string;
-  purpose: 'load' | 'enable' | 'disable' | 'delete' | 'putKey' | 'deleteKey' | 'unblockPin';
+  purpose:
+    | 'load'
+    | 'enable'
+    | 'disable'
+    | 'delete'
+    | 'putKey'
+    | 'deleteKey'
+    | 'unblockPin'
+    | 'generateKey'
+    | 'installModule';
   /** Empty for a script about keys or the certificate profile. */
   iccid: Iccid | '';
   transactionId: TransactionText | null;
