@@ -162,6 +162,27 @@ test('what cannot be made is refused in one line that names what is wrong', asyn
     [['create', at('x.card'), '--issuer', at('pki'), '--profile', at('bad.der')], 10, /bad\.der/],
     [['create', at('x.card'), '--issuer', at('pki'), '--profile', at('none.der')], 10, /none\.der.*ENOENT/],
     [['create', at('x.card'), '--issuer', at('pki'), '--managed', at('isdr.json')], 10, /isdr\.json.*enc/],
+    [
+      ['create', at('x.card'), '--issuer', at('pki'), '--profile', 'minimal=tset'],
+      10,
+      /minimal=tset.*test, /,
+    ],
+    [
+      [
+        'create',
+        at('x.card'),
+        '--issuer',
+        at('pki'),
+        '--profile',
+        'minimal',
+        '--memory',
+        '10',
+        '--managed',
+        at('new.json'),
+      ],
+      10,
+      /does not fit/,
+    ],
     [['create', at('no/x.card'), '--issuer', at('pki')], 10, /no\/x\.card/],
     [['issuer', at('pki')], 13, /not empty/],
     [['issuer', at('pki2'), '--eid-prefix', '12'], 2, /8 digits/],
@@ -179,7 +200,7 @@ test('what cannot be made is refused in one line that names what is wrong', asyn
     assert.equal(ended.code, code, ended.stderr);
     assert.ok(CARD_EXITS.some(({ exit }) => exit === code));
   }
-  assert.ok(!existsSync(at('x.card')));
+  for (const file of ['x.card', 'x.card.key', 'new.json']) assert.ok(!existsSync(at(file)), file);
   writeFileSync(at('damaged.card'), readFileSync(at('there.card')).fill(0, 40, 60));
   const damaged = await run(['info', at('damaged.card'), '--key-file', at('there.card.key')]);
   assert.equal(damaged.code, 12);

@@ -1,5 +1,5 @@
 // Makes a card file from an issuer's folder: the chain of the folder's eUICC, or one issued now for an EID of its EUM.
-import { stat } from 'node:fs/promises';
+import { stat, unlink } from 'node:fs/promises';
 import { EMPTY, fromHex, toHex, utf8Bytes } from '../base/bytes.ts';
 import { AgentError, isAgentError } from '../base/errors.ts';
 import { Secret } from '../base/log.ts';
@@ -106,7 +106,14 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     cplc: productionData(context.at, options.cplc),
     profiles: profiles.map((profile, i) => ({ ...profile, enabled: options.enable && i === 0 })),
   };
-  await write(context, card, key, personalisation);
+  const secrets = [made, keys?.made, pin?.made].filter((file) => file !== undefined);
+  try {
+    await write(context, card, key, personalisation);
+  } catch (error) {
+    // Secrets of a card that there is none of would only be mistaken for another's.
+    for (const file of secrets) await unlink(file).catch(() => {});
+    throw error;
+  }
   return {
     card,
     eid,
@@ -114,7 +121,7 @@ async function createLocked(context: Context, options: CreateOptions): Promise<C
     issued,
     trustedCis: files.cis.length,
     profiles: profiles.map(({ metadata }: InitialProfile) => metadata.iccid),
-    made: [made, keys?.made, pin?.made].filter((file) => file !== undefined),
+    made: secrets,
     ignored: files.ignored,
   };
 }

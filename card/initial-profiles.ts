@@ -8,7 +8,7 @@ import { loadProfilePackage } from '../euicc/profile-loader.ts';
 import { profileSummary } from '../euicc/profile-summary.ts';
 import type { ProfileMetadata } from '../euicc/profiles.ts';
 import { buildProfilePackage } from '../operator/smdp/profile-builder.ts';
-import { readBytes, reading } from './files.ts';
+import { failed, isMissing, readBytes, reading } from './files.ts';
 
 export type InitialProfile = { readonly upp: Uint8Array; readonly metadata: ProfileMetadata };
 
@@ -48,7 +48,10 @@ function splitClass(given: string): {
 }
 
 async function packageOf(file: string): Promise<Uint8Array> {
-  const content = await readBytes(file);
+  const content = await readBytes(file).catch((error: unknown) => {
+    if (!isMissing(error) || !file.includes('=')) throw error;
+    throw failed(file, `there is no such file, and behind = a class is one of ${CLASSES.join(', ')}`);
+  });
   return reading(file, () => pastedOctets(content), 'SAIP_INVALID');
 }
 
