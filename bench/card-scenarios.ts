@@ -91,7 +91,16 @@ function fileCommand(dice: Dice, slot: CardSlot, channel: number): Promise<Uint8
       return to(`80CB00${pick(dice, ['80', '93'])}`, fromHex(pick(dice, ['5C', 'A1', '7F21'])), 256);
     default:
       return to(
-        pick(dice, ['80CB0000', '80CB0040', '00B20002', '80F20000', '80F20001', '00840000']),
+        pick(dice, [
+          '80CB0000',
+          '80CB0040',
+          '00B20002',
+          '80F20000',
+          '80F20001',
+          '00840000',
+          '80CA9F7F',
+          '00A40400',
+        ]),
         EMPTY,
         256,
       );
@@ -126,7 +135,8 @@ const pins: Scenario = async ({ card }, dice) => {
   for (let left = below(dice, 20); left > 0; left--) {
     const ins = pick(dice, ['20', '24', '26', '28', '2C']);
     const data = [...Array(below(dice, 3)).keys()].map(() => fromHex(pick(dice, values)));
-    await send(card, 0, `00${ins}00${pick(dice, ['01', '81', '0A', '02', '00'])}`, concat(...data));
+    const p1 = ins === '26' ? pick(dice, ['00', '00', '81', '91']) : '00';
+    await send(card, 0, `00${ins}${p1}${pick(dice, ['01', '81', '0A', '02', '00'])}`, concat(...data));
   }
 };
 
@@ -135,7 +145,15 @@ async function functions(card: CardSlot, isdR: IsdRChannel, dice: Dice): Promise
   for (let left = below(dice, 25); left > 0; left--) {
     const chance = dice.next();
     if (chance < 0.1) {
-      const object = pick(dice, ['00E0', '00C1', '0066', `00${octet(dice)}`, `${octet(dice)}${octet(dice)}`]);
+      const object = pick(dice, [
+        '00E0',
+        '00C1',
+        '0066',
+        '9F7F',
+        'FF21',
+        `00${octet(dice)}`,
+        `${octet(dice)}${octet(dice)}`,
+      ]);
       await send(card, isdR.channel, `80CA${object}`, EMPTY, 256);
     } else if (chance < 0.15) {
       const header = `${pick(dice, ['00', '80'])}${octet(dice)}${octet(dice)}${octet(dice)}`;
