@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
 import { realClock, sleep } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { openLineAt } from '../agent/modem-port.ts';
 import { parseModemTrace } from '../codec/modem-trace.ts';
 import { hilPage } from './hil-html.ts';
 import { junitXml } from './hil-junit.ts';
@@ -85,7 +87,7 @@ test('over a serial port, with changes, it writes a report, and the trace that i
   assert.deepEqual(trace.sessions[0]?.header.redacted, ['secrets', 'identities']);
   assert.deepEqual(readdirSync(join(cwd, 'kept')), ['quectel-eg25-eg25ggbr07a08m2g.jsonl']);
   const kept = new Uint8Array(readFileSync(join(cwd, 'kept', 'quectel-eg25-eg25ggbr07a08m2g.jsonl')));
-  const steps = await replayTrace(kept);
+  const steps = await replayTrace(kept, 'answers');
   assert.equal(steps.length, 17);
   assert.ok(steps.every(({ recorded, now }) => recorded === now));
 });
@@ -105,12 +107,14 @@ test('a failing step, a port that is missing or taken, and a wrong call have exi
   }
   const sim = start(t, SIM, ['--pty', link], cwd);
   await once(sim.lines, 'line');
-  const [one, other] = [
-    hil(t, cwd, '--port', link, '--out', 'one', '--write', 'restart'),
-    hil(t, cwd, '--port', link, '--out', 'two'),
-  ];
-  const codes = (await Promise.all([one, other])).map(({ code }) => code);
-  assert.ok(codes.includes(0) || codes.includes(3), codes.join());
+  const held = await openLineAt(
+    { port: link, baudRate: 9_600, access: 'auto' },
+    { clock: realClock, log: silentLog },
+  );
+  const busy = await hil(t, cwd, '--port', link);
+  assert.equal(busy.code, 21, busy.stdout);
+  assert.match(busy.stderr, new RegExp(`process ${process.pid}.*stop it`));
+  await held.close();
   sim.child.kill('SIGTERM');
   await sim.exited;
 });

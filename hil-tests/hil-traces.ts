@@ -13,6 +13,7 @@ import {
 } from '../codec/modem-trace.ts';
 import { openModem } from '../modem/modem.ts';
 import { probeModem } from '../modem/modem-probe.ts';
+import { createTraceAnswers } from '../modem/trace-answers.ts';
 import { createTraceReplay, type TraceReplay } from '../modem/trace-replay.ts';
 import { READ_STEPS } from './hil-reads.ts';
 import { type HilTarget, runHil } from './hil-run.ts';
@@ -82,26 +83,37 @@ export type Replayed = {
 };
 
 /**
- * Plays the sessions of a trace to the driver, which does what was done when it was recorded. Throws `TRACE_DIVERGES` where the
- * driver does otherwise, and `TRACE_INVALID`, also for a recording of something that cannot be done again.
+ * Plays the sessions of a trace to the driver, which does what was done when it was recorded. Throws `TRACE_INVALID`, also for a
+ * recording of something that cannot be done again. `exactly`: throws `TRACE_DIVERGES` where the driver writes otherwise than it did;
+ * `answers`: the driver may, what it asks is answered as it was then.
  */
-export async function replayTrace(content: Uint8Array): Promise<readonly Replayed[]> {
+export async function replayTrace(
+  content: Uint8Array,
+  how: 'exactly' | 'answers' = 'exactly',
+): Promise<readonly Replayed[]> {
   const replayed: Replayed[] = [];
   for (const session of parseModemTrace(content).sessions) {
     const clock = createVirtualClock();
-    const replay = createTraceReplay(session.entries, { clock, pace: 'recorded' });
-    const outcomes = await clock.settle(repeat(session, replay, clock), PATIENCE_MS);
-    replay.finish();
+    if (how === 'answers') {
+      const modem = createTraceAnswers(session.entries, { clock });
+      replayed.push(...(await clock.settle(repeat(session, modem, clock), PATIENCE_MS)));
+      continue;
+    }
+    const modem = createTraceReplay(session.entries, { clock, pace: 'recorded' });
+    const outcomes = await clock.settle(repeat(session, modem, clock), PATIENCE_MS);
+    modem.finish();
     replayed.push(...outcomes);
   }
   return replayed;
 }
 
+type Played = Pick<TraceReplay, 'openLink'>;
+
 const PATIENCE_MS = 24 * 3_600_000;
 
 async function repeat(
   { header, entries }: TraceSession,
-  replay: TraceReplay,
+  replay: Played,
   clock: VirtualClock,
 ): Promise<readonly Replayed[]> {
   const openLink = () => replay.openLink();
@@ -131,7 +143,7 @@ async function repeat(
 
 async function repeatRun(
   entries: readonly ReadEntry[],
-  replay: TraceReplay,
+  replay: Played,
   clock: VirtualClock,
 ): Promise<readonly Replayed[]> {
   const recorded = new Map<string, string>();

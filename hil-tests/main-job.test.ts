@@ -1,20 +1,24 @@
 // The main job as `npm start` runs it: real processes, a real pseudo terminal, a real broker, and an agent that loses its power.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { realClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { latin1, type ModemTrace, parseModemTrace } from '../codec/modem-trace.ts';
 import type { AgentLine } from '../lab/agent-process.ts';
 import { type MainJobOptions, runMainJob } from '../lab/main-job.ts';
+import { MODEM_TRACE } from '../lab/stage.ts';
 import type { Report } from '../lab/report.ts';
 
-async function runJob(change: Partial<MainJobOptions> = {}): Promise<Report> {
+type Watched = { readonly trace?: (trace: ModemTrace) => void };
+
+async function runJob(change: Partial<MainJobOptions> = {}, { trace: watch }: Watched = {}): Promise<Report> {
   const folder = await mkdtemp(join(tmpdir(), 'main-job-'));
   try {
-    return await runMainJob({
+    const report = await runMainJob({
       folder,
       baud: undefined,
       profileBytes: 6000,
@@ -26,6 +30,8 @@ async function runJob(change: Partial<MainJobOptions> = {}): Promise<Report> {
       signal: AbortSignal.timeout(300_000),
       ...change,
     });
+    watch?.(parseModemTrace(new Uint8Array(await readFile(join(folder, MODEM_TRACE)))));
+    return report;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -35,6 +41,21 @@ function notificationsOf(report: Report): string[] {
   return report.procedures.flatMap(({ notifications }) =>
     notifications.map(({ to, event, verified }) => `${event} to ${to}${verified ? '' : ' not verified'}`),
   );
+}
+
+/** What the agent's own trace shows of the secured commands that loaded the card. Fails where it has none of them. */
+function loadsShown(traces: readonly ModemTrace[]): readonly string[] {
+  const loads: string[] = [];
+  for (const { header, entries } of traces.flatMap(({ sessions }) => sessions)) {
+    assert.deepEqual(header.redacted, ['secrets']);
+    for (const entry of entries) {
+      if (entry.is === 'event' || entry.dir === 'in') continue;
+      const load = /AT\+CGLA=.*"8[4-7]E2.{6}(.*)"/.exec(latin1(entry.octets))?.[1];
+      if (load !== undefined) loads.push(load);
+    }
+  }
+  assert.ok(loads.length > 40, `${loads.length} commands`);
+  return loads.filter((load) => !/^0*$/.test(load));
 }
 
 const ALL_NOTIFICATIONS = [
@@ -48,10 +69,12 @@ const ALL_NOTIFICATIONS = [
 
 describe('the main job', () => {
   test('provisions with MNO A and changes to MNO B; card, EIS and both operators agree, and nothing secret was seen', async () => {
-    const report = await runJob();
+    const trace: ModemTrace[] = [];
+    const report = await runJob({}, { trace: (found) => void trace.push(found) });
     assert.deepEqual(report.problems, []);
     assert.equal(report.ok, true);
     assert.equal(report.secretsOnWire, 0);
+    assert.deepEqual(loadsShown(trace), []);
     assert.equal(report.profilesBuilt, 2);
     assert.deepEqual(
       report.procedures.map(({ kind, mno, outcome }) => [kind, mno, outcome]),
@@ -100,7 +123,12 @@ describe('the main job', () => {
       killedAt.add(step);
       return true;
     };
-    const report = await runJob({ killAgentAt: killOnce });
+    let lives = 0;
+    const report = await runJob(
+      { killAgentAt: killOnce },
+      { trace: ({ sessions }) => (lives = sessions.length) },
+    );
+    assert.equal(lives, killedAt.size + 1, 'each life left a trace that can be read');
     assert.deepEqual(report.problems, []);
     assert.equal(report.ok, true);
     assert.deepEqual(notificationsOf(report).toSorted(), ALL_NOTIFICATIONS.toSorted());

@@ -19,6 +19,9 @@ import { createRecorder, type Recorder } from './recorder.ts';
 import type { Needle } from './secret-search.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 
+/** Where the agent records the line to its modem, without secrets. */
+export const MODEM_TRACE = 'modem-trace.jsonl';
+
 const BOOTSTRAP_PLMN = '99970';
 const SWITCH_DEADLINE_MS = 120_000;
 
@@ -125,6 +128,7 @@ export async function writeAgentConfig(
     modem: { port: terminal.port, ...(baud === undefined ? {} : { baudRate: baud }) },
     broker: { url: `mqtt://127.0.0.1:${gatePort}` },
     operators,
+    trace: { file: join(folder, MODEM_TRACE) },
     ...(activate ? { activation: { mno: operators[0]?.name } } : {}),
   };
   await writeFile(path, `${JSON.stringify(config, undefined, 2)}\n`);
