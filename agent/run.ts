@@ -198,10 +198,10 @@ async function openConfiguredModem(
   const folder = config.state.dir;
   let records = await readModemRecords(folder);
   const writing = createLock();
-  const keep = (who: ModemKey, memory: ModemMemory): void => {
+  const keep = (who: ModemKey, memory: ModemMemory): Promise<void> => {
     records = withModem(records, who, memory);
     const next = records;
-    writing
+    return writing
       .run(() => writeModemRecords(folder, next))
       .catch((error: unknown) => {
         log.write('warn', 'agent', 'what was learned of the modem is not kept', {

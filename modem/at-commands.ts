@@ -49,7 +49,9 @@ export const plainDialogue = order('ATQ0V1E0', 'probe');
 /** 9.1: errors as numbers. */
 export const errorsAsNumbers = order('AT+CMEE=1', 'probe');
 
-const IDENTITY = String.raw`"?([^+^"\s][^"]*?)"?\s*$`;
+/** What modems say of themselves without a prefix, which is no name of theirs. */
+const REPORTS = String.raw`(?!(?:RDY|APP RDY|RING|NO CARRIER|(?:NORMAL )?POWER|(?:Call|SMS|PB|SIM) (?:Ready|DONE|RDY))\b)`;
+const IDENTITY = String.raw`${REPORTS}"?([^+^"\s][^"]*?)"?\s*$`;
 /** 5.1 to 5.3. */
 export const manufacturer = text('AT+CGMI', new RegExp(String.raw`^(?:\+CGMI\s*:\s*)?${IDENTITY}`));
 export const model = text('AT+CGMM', new RegExp(String.raw`^(?:\+CGMM\s*:\s*)?${IDENTITY}`));
@@ -61,7 +63,13 @@ export const revision = text(
 export const serialNumber = text('AT+CGSN', /^(?:\+CGSN\s*:\s*)?"?(\d{15})\d{0,2}"?\s*$/);
 
 /** 8.3. */
-export const pinState = text('AT+CPIN?', /^\+CPIN\s*:\s*"?([A-Za-z0-9 -]+?)"?\s*$/);
+export const pinState: AtCommand<[], string> = {
+  send: () => 'AT+CPIN?',
+  answer: /^\+CPIN\s*:\s*"?([A-Za-z0-9 -]+?)"?\s*$/,
+  deadline: 'query',
+  // The same line is a report of modems whose card just changed: the last one counts.
+  read: (lines) => lines.at(-1)?.[1],
+};
 /** 8.65: tries that are left of the PIN. */
 export const pinTries: AtCommand<[], number> = {
   send: () => 'AT+CPINR="SIM PIN"',
@@ -86,7 +94,10 @@ export const readFunctionality: AtCommand<[], number> = {
   send: () => 'AT+CFUN?',
   answer: /^\+CFUN\s*:\s*(\d{1,3})/,
   deadline: 'query',
-  read: ([line]) => line && Number(line[1]),
+  read: (lines) => {
+    const last = lines.at(-1);
+    return last && Number(last[1]);
+  },
 };
 
 /** 7.2, 10.1.20, 10.1.22: the registration commands, with unsolicited reports of level `n`. */

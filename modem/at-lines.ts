@@ -21,6 +21,8 @@ export type AtLineSplitter = {
 const MAX_LINE_OCTETS = 16_384;
 
 const [NUL, TAB, LF, CR, SPACE, GREATER, DEL] = [0x00, 0x09, 0x0a, 0x0d, 0x20, 0x3e, 0x7f];
+/** DC1 and DC3: flow control of modems that have it on, and no part of any line. */
+const [XON, XOFF] = [0x11, 0x13];
 
 /** A splitter with a buffer of fixed size; each octet is looked at once. Empty lines are left out. */
 export function createAtLineSplitter(maxLineOctets = MAX_LINE_OCTETS): AtLineSplitter {
@@ -53,6 +55,7 @@ export function createAtLineSplitter(maxLineOctets = MAX_LINE_OCTETS): AtLineSpl
       endLine();
       return;
     }
+    if (octet === XON || octet === XOFF) return;
     // Modems that start up, and ports that open, put NULs in front of the first line.
     if (octet === NUL && length === 0 && !tooLong) {
       leadingNuls++;

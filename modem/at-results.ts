@@ -9,7 +9,7 @@ export type AtResult =
 type Row = { readonly pattern: RegExp; readonly result: (match: RegExpExecArray) => AtResult };
 
 const plain = (text: string): Row => ({
-  pattern: new RegExp(`^${text}\\s*$`),
+  pattern: new RegExp(`^\\s{0,8}${text}\\s*$`),
   result: () => (text === 'OK' ? { is: 'ok' } : { is: 'error', code: text }),
 });
 
@@ -17,14 +17,14 @@ const FINALS: readonly Row[] = [
   plain('OK'),
   plain('ERROR'),
   {
-    pattern: /^\+CME ERROR\s*:\s*(.*?)\s*$/i,
+    pattern: /^\s{0,8}\+CME ERROR\b\s*:?\s*(.*?)\s*$/i,
     result: ([, text = '']) => {
       const number = parseCmeError(text);
       return { is: 'error', code: 'CME', text, ...(number === undefined ? {} : { number }) };
     },
   },
   {
-    pattern: /^\+CMS ERROR\s*:\s*(.*?)\s*$/i,
+    pattern: /^\s{0,8}\+CMS ERROR\b\s*:?\s*(.*?)\s*$/i,
     result: ([, text = '']) => ({
       is: 'error',
       code: 'CMS',

@@ -103,6 +103,7 @@ const LINE_COST = 16;
 const MANY_BLANKS = /\s{9,}/g;
 const FEW_BLANKS = ' '.repeat(8);
 const ESCAPE = Uint8Array.of(0x1b);
+const ESCAPE_GAP_MS = 1_000;
 
 export function openAtSession(options: AtSessionOptions): AtSession {
   const { link, clock, log } = options;
@@ -115,6 +116,7 @@ export function openAtSession(options: AtSessionOptions): AtSession {
   let syncRound = 0;
   let lastAnswer: RegExp | undefined;
   let closedBy: AgentError | undefined;
+  let escapedAt = Number.NEGATIVE_INFINITY;
 
   const tell = (event: AtEvent): void => {
     for (const listener of listeners) listener(event);
@@ -149,7 +151,9 @@ export function openAtSession(options: AtSessionOptions): AtSession {
       log.write('debug', 'modem.at', 'garbage', { octets: event.octets, why: event.why });
       tell({ is: 'garbage', octets: event.octets });
     } else {
-      // No command of the table asks for text: leave the prompt without sending any.
+      // No command of the table asks for text: leave the prompt without sending any, once, however often it comes.
+      if (clock.now() - escapedAt < ESCAPE_GAP_MS) return;
+      escapedAt = clock.now();
       link.write(ESCAPE).catch(() => {});
     }
   };

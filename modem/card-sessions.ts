@@ -33,7 +33,8 @@ export type CardSessionsOptions = {
   readonly log: Log;
   readonly lessons: CardLessons;
   readonly leftOpen: readonly OpenSession[];
-  readonly onOpenSessions: (open: readonly OpenSession[]) => void;
+  /** Nothing is sent through a session before this has settled. */
+  readonly onOpenSessions: (open: readonly OpenSession[]) => void | Promise<void>;
 };
 
 /** No logical channel free or supported (ISO/IEC 7816-4, ETSI TS 102 221 11.1.17). */
@@ -55,9 +56,9 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
   let leftOpen = options.leftOpen;
   let remedied = false;
 
-  const tellOpen = (): void => {
+  const tellOpen = async (): Promise<void> => {
     const held = [...leftOpen, ...open.values(), ...idle.values()];
-    options.onOpenSessions(held.map(({ way, id }) => ({ way, id })));
+    await options.onOpenSessions(held.map(({ way, id }) => ({ way, id })));
   };
   const sweep = async (over: CardWay): Promise<void> => {
     const known = leftOpen.filter(({ way }) => way === over.kind).map(({ id }) => id);
@@ -71,7 +72,7 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
     }
     leftOpen = leftOpen.filter(({ way }) => way !== over.kind);
     owed.delete(over.kind);
-    tellOpen();
+    await tellOpen();
   };
   /** Closes what a way may have left open, also where another way is used from now on. */
   const settleDebts = async (): Promise<void> => {
@@ -149,7 +150,7 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
         owed.add(held.way);
       }
     }
-    tellOpen();
+    await tellOpen();
   };
 
   return {
@@ -175,7 +176,7 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
       }
       lessons.opened(found.way);
       open.set(found.session, { way: found.way, id: found.session.id, aid: name });
-      tellOpen();
+      await tellOpen();
       return found;
     },
     close,

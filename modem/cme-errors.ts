@@ -114,3 +114,8 @@ export function parseCmeError(err: string): number | undefined {
 function plain(text: string): string {
   return text.toLowerCase().replace(/[^a-z0-9]/g, '');
 }
+
+/** What an error says about the card, the network or the time, and nothing about the command that got it. */
+export function isPassing(code: number | undefined): boolean {
+  return code !== undefined && ((code >= 5 && code <= 18) || (code >= 30 && code <= 32));
+}

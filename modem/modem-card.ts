@@ -7,11 +7,12 @@ import { concat, toHex } from '../base/bytes.ts';
 import { isSecured, type ResponseApdu, swText } from '../codec/apdu.ts';
 import type { Card, CardChannel, TransmitOptions } from '../codec/card.ts';
 import { exchangeApdu } from './apdu-exchange.ts';
-import type { AtSession, DeadlineClass } from './at-session.ts';
+import { type AtSession, cmeErrorOf, type DeadlineClass } from './at-session.ts';
 import { csimSender } from './card-csim.ts';
 import type { CardLessons } from './card-lessons.ts';
 import { createCardSessions, textOf, type OpenSession } from './card-sessions.ts';
 import type { CardSession, CardWayKind, SendOptions } from './card-way.ts';
+import { isPassing } from './cme-errors.ts';
 
 export type ModemCard = Card & {
   /** The most octets of data that commands to this card should carry: cut STORE DATA to it. */
@@ -28,7 +29,7 @@ export type ModemCardOptions = {
   /** Sessions that an earlier life of this program left open. */
   readonly leftOpen: readonly OpenSession[];
   /** Told at every change, so that a crash leaks nothing: keep the list and give it back as `leftOpen`. */
-  readonly onOpenSessions: (open: readonly OpenSession[]) => void;
+  readonly onOpenSessions: (open: readonly OpenSession[]) => void | Promise<void>;
 };
 
 const LINK_ERROR = 0x6601;
@@ -78,7 +79,10 @@ export function createModemCard(options: ModemCardOptions): ModemCard {
       } catch (error) {
         // What the card made of the command is unknown: nothing is repeated, and nothing may follow on this channel.
         state = 'lost';
-        if (isAgentError(error, 'AT_ERROR', 'AT_TIMEOUT', 'CARD_LOST')) refused();
+        // A card that is busy or out says nothing about the size of what it got.
+        const speaks =
+          isAgentError(error, 'AT_ERROR', 'AT_TIMEOUT', 'CARD_LOST') && !isPassing(cmeErrorOf(error));
+        if (speaks) refused();
         throw asLost(error, command);
       }
     };

@@ -199,7 +199,9 @@ test('channels that a dead client left open are closed', async () => {
 
 test('a session that an earlier life wrote down is closed at start, whatever its name', async () => {
   const written: (readonly OpenSession[])[] = [];
-  const first = await rig({ modem: { onLearned: (_, { openSessions = [] }) => written.push(openSessions) } });
+  const first = await rig({
+    modem: { onLearned: (_, { openSessions = [] }) => void written.push(openSessions) },
+  });
   const card = await first.clock.settle(first.modem.openCard());
   await first.clock.settle(card.openChannel(ISD_R));
   assert.deepEqual(written.at(-1), [{ way: 'cgla', id: '1' }]);
@@ -210,7 +212,7 @@ test('a session that an earlier life wrote down is closed at start, whatever its
       log: silentLog,
       remembered: () => ({ openSessions: written.at(-1) ?? [] }),
       quirks: { card: { sweepSessions: 0 } },
-      onLearned: (_, { openSessions = [] }) => written.push(openSessions),
+      onLearned: (_, { openSessions = [] }) => void written.push(openSessions),
     }),
   );
   const channel = await first.clock.settle((await again.openCard()).openChannel(ISD_R));

@@ -66,7 +66,7 @@ export type ModemOptions = {
   readonly quirks?: ModemQuirks;
   /** What an earlier life wrote down of this modem, and what to write down for the next one. */
   readonly remembered?: (who: ModemKey) => ModemMemory;
-  readonly onLearned?: (who: ModemKey, memory: ModemMemory) => void;
+  readonly onLearned?: (who: ModemKey, memory: ModemMemory) => void | Promise<void>;
   /** The rate of a line that has one, and how far it may be raised. Absent: it is never touched. */
   readonly rate?: LineRate;
   /** How long a line that went away may take to come back. */
@@ -269,20 +269,20 @@ function createCards(
 ): { of(session: AtSession): ModemCard; close(): Promise<void> } {
   const { clock, log } = options;
   let memory = options.remembered?.(who) ?? {};
-  const learn = (change: ModemMemory): void => {
+  const learn = async (change: ModemMemory): Promise<void> => {
     memory = { ...memory, ...change };
-    options.onLearned?.(who, memory);
+    await options.onLearned?.(who, memory);
   };
   const lessons: CardLessons = createCardLessons({
     quirks: quirks.card ?? {},
     memory: memory.card ?? {},
-    onLearned: (card) => learn({ card }),
+    onLearned: (card) => void learn({ card }),
   });
   let leftOpen = memory.openSessions ?? [];
   let current: { readonly session: AtSession; readonly card: ModemCard } | undefined;
-  const onOpenSessions = (open: readonly OpenSession[]): void => {
+  const onOpenSessions = (open: readonly OpenSession[]): Promise<void> => {
     leftOpen = open;
-    learn({ openSessions: open });
+    return learn({ openSessions: open });
   };
   return {
     of(session) {
