@@ -36,6 +36,7 @@ const ERRORS = [
   'NO CARRIER',
 ];
 /** What the driver sends at a prompt. */
+const BLANK = 0x20;
 const ESCAPE = '\u001b';
 const STATUS_WORDS = [
   '9000',
@@ -145,7 +146,7 @@ function damaged(dice: Dice, whole: Uint8Array, last: Uint8Array): Uint8Array {
   if (chance < 0.6) return mutate(dice, whole, [whole, last]);
   if (chance < 0.7) return concat(last, whole);
   if (chance < 0.8) return dice.bytes(below(dice, 400));
-  if (chance < 0.999) return concat(whole, ...Array.from({ length: below(dice, 5) }, () => urcLine(dice)));
+  if (chance < 0.99) return concat(whole, ...Array.from({ length: below(dice, 5) }, () => urcLine(dice)));
   return flood(dice, whole);
 }
 
@@ -153,8 +154,17 @@ function urcLine(dice: Dice): Uint8Array {
   return utf8Bytes(`\r\n${pick(dice, URCS)}\r\n`);
 }
 
+/** One character of an answer that is in order, over and over: whatever a pattern may try in more ways than one. */
+function blownUp(dice: Dice, whole: Uint8Array): Uint8Array {
+  const at = below(dice, whole.length);
+  const octet = dice.next() < 0.5 ? (whole[at] ?? BLANK) : BLANK;
+  const many = new Uint8Array(below(dice, 32_768)).fill(octet);
+  return concat(whole.subarray(0, at), many, whole.subarray(at));
+}
+
 /** Much of one thing: a line without an end, blanks that a pattern might try in every way, lines without a result. */
 function flood(dice: Dice, whole: Uint8Array): Uint8Array {
+  if (dice.next() < 0.5) return blownUp(dice, whole);
   const length = below(dice, 65_536);
   const text = pick(dice, [
     'A'.repeat(length),
