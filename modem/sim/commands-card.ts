@@ -153,12 +153,17 @@ const cgla: CommandRow = {
   },
 };
 
+const RETRIEVE_DATA = 203;
+const SET_DATA = 219;
+
 /** `<command>` of +CRSM to the instruction, and what its fifth octet is. */
 const RESTRICTED: Readonly<Record<number, 'read' | 'update' | 'status'>> = {
   176: 'read', // READ BINARY
   178: 'read', // READ RECORD
   192: 'status', // GET RESPONSE: the file's control parameters
+  203: 'read', // RETRIEVE DATA
   214: 'update', // UPDATE BINARY
+  219: 'update', // SET DATA
   220: 'update', // UPDATE RECORD
   242: 'status', // STATUS
 };
@@ -194,7 +199,13 @@ const crsm: CommandRow = {
     if (selected !== undefined && !isOk(selected)) return crsmInfo(selected);
     if (kind === 'status' && selected !== undefined) return crsmInfo(selected);
     if (kind === 'update') {
-      const apdu = encodeCommandApdu({ cla: 0, ins, p1: one, p2: two, data: fromHex(update) });
+      const cla = ins === SET_DATA ? 0x80 : 0x00;
+      const apdu = encodeCommandApdu({ cla, ins, p1: one, p2: two, data: fromHex(update) });
+      return crsmInfo(await equipment.reader.exchange(apdu));
+    }
+    if (ins === RETRIEVE_DATA) {
+      // The first part names the object by its tag (ETSI TS 102 221, 11.3.1).
+      const apdu = encodeCommandApdu({ cla: 0x80, ins, p1: one, p2: two, data: fromHex(update), le: 256 });
       return crsmInfo(await equipment.reader.exchange(apdu));
     }
     return crsmInfo(
@@ -202,6 +213,8 @@ const crsm: CommandRow = {
     );
   },
 };
+
+const CURRENT_ADF = '7FFF';
 
 /** The modem selects by itself (8.18, note 1): the path, else the MF for files of its level and the USIM for others. */
 async function selectFile(
@@ -215,7 +228,11 @@ async function selectFile(
     await reader.exchange(selectApdu(0x00, fromHex('3F00')));
     const folders = path.toUpperCase().replace(/^3F00/, '');
     for (let at = 0; at + 4 <= folders.length; at += 4) {
-      const selected = await reader.exchange(selectApdu(0x00, fromHex(folders.slice(at, at + 4))));
+      const folder = folders.slice(at, at + 4);
+      // 7FFF is the ADF of the application in use, which a card finds by its name alone here.
+      const byName = folder === CURRENT_ADF && sim?.usim !== undefined;
+      const select = byName ? selectApdu(0x04, sim.usim) : selectApdu(0x00, fromHex(folder));
+      const selected = await reader.exchange(select);
       if (!isOk(selected)) return selected;
     }
   } else {

@@ -1,7 +1,9 @@
 // Commands of the dialogue itself (ITU-T V.250, 6.1 and 6.2; 3GPP TS 27.007, 9.1) and of the modem's identity (5.1 to 5.8).
 import {
   DONE,
+  keptNumbers,
   keptSetting,
+  LAST,
   numberOf,
   numberSetting,
   type CommandContext,
@@ -57,11 +59,51 @@ function keptRegister(name: string, initial: number): CommandRow {
   };
 }
 
-const defaults = {
-  action: (context: CommandContext, value: string) => {
-    if (Number(value) > 1) return 'ERROR' as const;
+/** The one profile of a user is number 0; 1 is taken for it too. */
+const defaults: CommandRow = {
+  action: (context, value) => {
+    if (Number(value) > 1) return 'ERROR';
     context.resetSettings();
     return DONE;
+  },
+};
+/** What stands behind it on the line is not looked at (V.250, 6.1.1). */
+const reset: CommandRow = {
+  action: (context, value) => {
+    if (Number(value) > 1) return 'ERROR';
+    context.recallProfile();
+    return LAST;
+  },
+};
+const keep: CommandRow = {
+  action: (context, value) => {
+    if (Number(value) > 1) return 'ERROR';
+    context.keepProfile();
+    return DONE;
+  },
+};
+
+/** The settings in force: basic commands, then registers. */
+const view: CommandRow = {
+  action: ({ settings: { dialogue, values } }) => {
+    const on = (flag: boolean): string => (flag ? '1' : '0');
+    const registers = [
+      ['S0', 0],
+      ['S6', 2],
+      ['S7', 60],
+      ['S8', 2],
+      ['S10', 15],
+    ] as const;
+    const kept = registers.map(([name, initial]) => [name, Number(values.get(name) ?? initial)] as const);
+    const own = [
+      ['S3', dialogue.s3],
+      ['S4', dialogue.s4],
+      ['S5', dialogue.s5],
+    ] as const;
+    const shown = [...kept, ...own]
+      .toSorted(([a], [b]) => Number(a.slice(1)) - Number(b.slice(1)))
+      .map(([name, value]) => `${name}:${String(value).padStart(3, '0')}`);
+    return [`E${on(dialogue.echo)} Q${on(dialogue.quiet)} V${on(dialogue.verbose)}`, shown.join(' ')];
   },
 };
 
@@ -74,6 +116,7 @@ const model = identity(({ identity }) => [identity.model]);
 const revision = identity(({ identity }) => [identity.revision]);
 const serialNumber: CommandRow = {
   ...identity(({ equipment }) => [equipment.imei]),
+  test: () => ['+CGSN: (0-3)'],
   set: ({ equipment }, [parameter]) => {
     // 5.4: 0 serial number, 1 IMEI, 2 IMEISV, 3 software version.
     const what = numberOf(parameter, [0, 3], 0);
@@ -103,13 +146,14 @@ export const DIALOGUE_COMMANDS: CommandTable = {
   T: accepted(0),
   P: accepted(0),
   H: accepted(0),
-  Z: defaults,
+  Z: reset,
   '&F': defaults,
   '&C': accepted(1),
   '&D': accepted(2),
   '&K': accepted(6),
   '&S': accepted(1),
-  '&W': accepted(1),
+  '&V': view,
+  '&W': keep,
   I: { action: ({ identity }) => [identity.manufacturer, identity.model, `Revision: ${identity.revision}`] },
   /** No calls are carried: data goes over the default bearer. */
   D: { action: () => 'NO CARRIER' },
@@ -138,17 +182,44 @@ export const DIALOGUE_COMMANDS: CommandTable = {
   '+CGMM': model,
   '+CGMR': revision,
   '+CGSN': serialNumber,
-  '+GCAP': identity(() => ['+GCAP: +CGSM,+ES']),
+  '+GCAP': identity(() => ['+GCAP: +CGSM']),
   '+CSCS': keptSetting('+CSCS', ['IRA', 'GSM', 'UCS2', 'HEX'], true),
   '+CCLK': {
     test: () => DONE,
     read: ({ clock }) => [`+CCLK: "${clockText(clock.wall())}"`],
   },
-  '+CMER': keptSetting('+CMER', ['0', '1', '2', '3'], false),
+  '+CMER': keptNumbers(
+    '+CMER',
+    [
+      [0, 3],
+      [0, 0],
+      [0, 0],
+      [0, 1],
+      [0, 0],
+    ],
+    [0, 0, 0, 0, 0],
+  ),
+  /** No calls are carried: there are none to list or to hang up. */
+  '+CLCC': { test: () => DONE, action: () => DONE },
+  '+CHUP': { test: () => DONE, action: () => DONE },
   '+FCLASS': { test: () => ['0'], read: () => ['0'], set: (_, [n]) => (n?.text === '0' ? DONE : 'ERROR') },
   '+CRC': keptSetting('+CRC', ['0', '1'], false),
-  '+ICF': keptSetting('+ICF', ['3,3'], false),
-  '+IFC': keptSetting('+IFC', ['0,0', '2,2'], false),
+  '+ICF': keptNumbers(
+    '+ICF',
+    [
+      [3, 3],
+      [0, 3],
+    ],
+    [3, 3],
+  ),
+  '+IFC': keptNumbers(
+    '+IFC',
+    [
+      [0, 2],
+      [0, 2],
+    ],
+    [0, 0],
+  ),
   '+IPR': {
     test: () => [`+IPR: (0),(${LINE_RATES.join(',')})`],
     read: ({ lineRate }) => [`+IPR: ${lineRate.now}`],

@@ -18,6 +18,7 @@ type MessageState = 0 | 1 | 2 | 3;
 const RECEIVED_UNREAD = 0;
 const RECEIVED_READ = 1;
 const STORED_UNSENT = 2;
+const STORED_SENT = 3;
 const ALL = 4;
 
 /** One place of the store: service centre address and TPDU, as `<pdu>` has them. */
@@ -84,17 +85,22 @@ function entered(length: Parameter | undefined, use: (pdu: Uint8Array, tpdu: Uin
   };
 }
 
+function isSubmit(tpdu: Uint8Array): boolean {
+  try {
+    decodeSmsSubmit(tpdu);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const cmgs: CommandRow = {
   test: () => DONE,
   set: (context, [length]) => {
     const failure = cardFailure(context);
     if (failure !== undefined) return failure;
     return entered(length, (_, tpdu) => {
-      try {
-        decodeSmsSubmit(tpdu);
-      } catch {
-        return { cms: CMS.invalidPduParameter };
-      }
+      if (!isSubmit(tpdu)) return { cms: CMS.invalidPduParameter };
       if (context.equipment.service.state.is !== 'registered') return { cms: CMS.noNetwork };
       return [`+CMGS: ${context.sendMessage(tpdu)}`];
     });
@@ -108,6 +114,22 @@ const cmgw: CommandRow = {
       const index = storeMessage(settings.messages, { state: STORED_UNSENT, pdu });
       return index === undefined ? { cms: CMS.memoryFull } : [`+CMGW: ${index}`];
     }),
+};
+
+/** Sends what is stored (4.7); it stays, as one that was sent. */
+const cmss: CommandRow = {
+  test: () => DONE,
+  set: (context, [index]) => {
+    const failure = cardFailure(context);
+    if (failure !== undefined) return failure;
+    const message = context.settings.messages.get(numberOf(index, [1, PLACES]) ?? 0);
+    if (message === undefined || message.state < STORED_UNSENT) return { cms: CMS.invalidIndex };
+    const tpdu = message.pdu.subarray(1 + (message.pdu[0] ?? 0));
+    if (!isSubmit(tpdu)) return { cms: CMS.invalidPduParameter };
+    if (context.equipment.service.state.is !== 'registered') return { cms: CMS.noNetwork };
+    message.state = STORED_SENT;
+    return [`+CMSS: ${context.sendMessage(tpdu)}`];
+  },
 };
 
 function shown({ pdu }: StoredMessage): readonly [number, string] {
@@ -213,6 +235,7 @@ export const MESSAGE_COMMANDS: CommandTable = {
   '+CMGF': keptSetting('+CMGF', ['0'], false),
   '+CMGS': cmgs,
   '+CMGW': cmgw,
+  '+CMSS': cmss,
   '+CMGR': cmgr,
   '+CMGL': cmgl,
   '+CMGD': cmgd,

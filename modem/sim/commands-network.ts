@@ -3,7 +3,7 @@ import { CME } from '../cme-errors.ts';
 import { cardError } from './commands-card.ts';
 import {
   DONE,
-  keptSetting,
+  keptNumbers,
   numberOf,
   type CommandContext,
   type CommandRow,
@@ -146,8 +146,10 @@ const csq = ({ signalStrength }: Air): CommandRow => ({
   action: ({ equipment }) => [`+CSQ: ${equipment.functionality === 1 ? signalStrength() : 99},99`],
 });
 
+const PDP_TYPES: readonly string[] = ['IP', 'IPV6', 'IPV4V6'];
+
 const cgdcont: CommandRow = {
-  test: () => ['+CGDCONT: (1-16),"IP",,,(0),(0)', '+CGDCONT: (1-16),"IPV4V6",,,(0),(0)'],
+  test: () => PDP_TYPES.map((type) => `+CGDCONT: (1-16),"${type}",,,(0),(0)`),
   read: (context) =>
     [...context.settings.contexts].map(([cid, { type, apn }]) => {
       const address = isActive(context, cid) ? (camped(context)?.address ?? '') : '';
@@ -157,7 +159,7 @@ const cgdcont: CommandRow = {
     const cid = numberOf(id, [1, 16]);
     if (cid === undefined) return 'ERROR';
     if (type === undefined) settings.contexts.delete(cid);
-    else if (!['IP', 'IPV6', 'IPV4V6'].includes(type.text)) return 'ERROR';
+    else if (!PDP_TYPES.includes(type.text)) return 'ERROR';
     else settings.contexts.set(cid, { type: type.text, apn: apn?.text ?? '' });
     return DONE;
   },
@@ -215,13 +217,19 @@ const cgact: CommandRow = {
   },
 };
 
+function addressLine(context: CommandContext, cid: number): string {
+  const address = isActive(context, cid) ? camped(context)?.address : undefined;
+  return address === undefined ? `+CGPADDR: ${cid}` : `+CGPADDR: ${cid},"${address}"`;
+}
+
+/** Without a number the addresses of all contexts that are defined (10.1.14). */
 const cgpaddr: CommandRow = {
-  test: () => [`+CGPADDR: (${DEFAULT_BEARER})`],
-  set: (context, [id]) => {
-    const cid = numberOf(id, [1, 16], DEFAULT_BEARER);
-    if (cid === undefined || !context.settings.contexts.has(cid)) return 'ERROR';
-    const address = isActive(context, cid) ? camped(context)?.address : undefined;
-    return [address === undefined ? `+CGPADDR: ${cid}` : `+CGPADDR: ${cid},"${address}"`];
+  test: ({ settings }) => [`+CGPADDR: (${[...settings.contexts.keys()].join(',')})`],
+  action: (context) => [...context.settings.contexts.keys()].map((cid) => addressLine(context, cid)),
+  set: (context, given) => {
+    const cids = given.map((id) => numberOf(id, [1, 16]));
+    const defined = cids.every((cid) => cid !== undefined && context.settings.contexts.has(cid));
+    return defined ? cids.map((cid) => addressLine(context, cid ?? 0)) : 'ERROR';
   },
 };
 
@@ -268,7 +276,8 @@ const cind = ({ signalStrength }: Air): CommandRow => ({
 });
 
 const ws46: CommandRow = {
-  test: () => ['+WS46: (28)'],
+  // 5.9 shows both without the command's name.
+  test: () => ['(28)'],
   read: () => ['28'],
   set: (_, [n]) => (numberOf(n, [28, 28]) === undefined ? 'ERROR' : DONE),
 };
@@ -290,7 +299,14 @@ export function networkCommands(air: Air): CommandTable {
     '+CGAUTH': cgauth,
     '+CGACT': cgact,
     '+CGPADDR': cgpaddr,
-    '+CGEREP': keptSetting('+CGEREP', ['0', '1', '2'], false),
+    '+CGEREP': keptNumbers(
+      '+CGEREP',
+      [
+        [0, 2],
+        [0, 1],
+      ],
+      [0, 0],
+    ),
   };
 }
 

@@ -58,8 +58,11 @@ export type CommandContext = {
   readonly settings: ModemSettings;
   readonly sessions: Sessions;
   readonly clock: Clock;
-  /** Back to the defaults of `&F` and `Z`. */
+  /** Back to the defaults. */
   readonly resetSettings: () => void;
+  /** Writes the settings down as the user's profile, which `Z` and every start bring back (V.250, 6.1.1). */
+  readonly keepProfile: () => void;
+  readonly recallProfile: () => void;
   /** Restarts the whole modem after this line was answered. */
   readonly restart: () => void;
   readonly quirks: SimQuirks;
@@ -82,8 +85,11 @@ export type CommandContext = {
 /** A result that ends the command line without success. */
 export type Failure = Exclude<FinalResult, 'OK'>;
 
+/** Ends the command line with success, whatever stands behind this command. */
+export const LAST = 'LAST';
+
 /** Information lines, or the result that ends the command line, or what is made of a text that the terminal is asked for. */
-export type Reply = readonly string[] | Failure | { readonly ask: (text: string) => Reply };
+export type Reply = readonly string[] | Failure | typeof LAST | { readonly ask: (text: string) => Reply };
 
 type Answer = Reply | Promise<Reply>;
 
@@ -125,6 +131,29 @@ export function numberSetting(
       const value = numberOf(parameter, range, range[0]);
       if (value === undefined) return 'ERROR';
       put(context, value);
+      return DONE;
+    },
+  };
+}
+
+/** Several numbers that are kept and given back: those that are left out stay as they are (V.250, 5.4.2.4). */
+export function keptNumbers(
+  name: string,
+  ranges: readonly (readonly [number, number])[],
+  initial: readonly number[],
+): CommandRow {
+  const held = ({ settings }: CommandContext): readonly number[] =>
+    settings.values.get(name)?.split(',').map(Number) ?? initial;
+  return {
+    test: () => [
+      `${name}: ${ranges.map(([from, to]) => `(${from === to ? from : `${from}-${to}`})`).join(',')}`,
+    ],
+    read: (context) => [`${name}: ${held(context).join(',')}`],
+    set: (context, given) => {
+      const before = held(context);
+      const next = ranges.map((range, n) => numberOf(given[n], range, before[n] ?? range[0]));
+      if (given.length > ranges.length || next.includes(undefined)) return 'ERROR';
+      context.settings.values.set(name, next.join(','));
       return DONE;
     },
   };

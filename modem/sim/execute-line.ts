@@ -7,6 +7,7 @@ import { networkCommands, vendorNetworkCommands } from './commands-network.ts';
 import { SECURITY_COMMANDS } from './commands-security.ts';
 import {
   DONE,
+  LAST,
   type CommandContext,
   type CommandRow,
   type CommandTable,
@@ -80,6 +81,7 @@ export async function executeLine(
     if (context.quirks.cardStopsData) {
       context.equipment.service.block(context.sessions.size + context.quirkState.csimChannels.size > 0);
     }
+    if (reply === LAST) return { info, final: 'OK' };
     if (!isInfo(reply)) return { info, final: reply };
     info.push(...reply.map((line) => spelled(command.name, line, context.quirks)));
     octets += reply.reduce((sum, line) => sum + line.length, 0);

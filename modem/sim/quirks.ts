@@ -72,7 +72,7 @@ function settingsOf(row: QuirkRow): readonly (boolean | number | string | readon
 export function parseQuirk(setting: string): Partial<SimQuirks> {
   const [name = '', ...rest] = setting.split('=');
   const row: QuirkRow | undefined = (QUIRKS as Readonly<Record<string, QuirkRow>>)[name];
-  if (row === undefined) throw invalid(setting, `there is no quirk ${name}`);
+  if (row === undefined) throw invalid(setting, 'NAME=VALUE of one of the quirks');
   const value = rest.join('=');
   return { [name]: parseValue(row, value, setting) };
 }

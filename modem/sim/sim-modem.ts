@@ -71,6 +71,8 @@ const BOOT_MS = 2_000;
 const LINE_ENDS = { lf: '\n', cr: '\r' } as const;
 const VENDOR_WORDS: Readonly<Record<number, string>> = { 14: 'SIM busy', 50: 'Parameters error' };
 
+type Profile = Pick<ModemSettings, 'dialogue' | 'reports' | 'operatorFormat' | 'values'>;
+
 function factorySettings(): ModemSettings {
   return {
     dialogue: defaultDialogue(),
@@ -159,13 +161,15 @@ export function createSimModem(options: SimModemOptions): SimModem {
     ...(options.attachRetryMs === undefined ? {} : { attachRetryMs: options.attachRetryMs }),
   });
   /** Data contexts are in non-volatile memory and stay. */
-  const resetSettings = (): void => {
-    const { dialogue, reports, operatorFormat } = factorySettings();
+  const useSettings = ({ dialogue, reports, operatorFormat, values }: Profile): void => {
     Object.assign(settings.dialogue, dialogue);
     Object.assign(settings.reports, reports);
     settings.operatorFormat = operatorFormat;
     settings.values.clear();
+    for (const [name, value] of values) settings.values.set(name, value);
   };
+  /** What `&W` wrote down; it outlives the power. */
+  let profile: Profile = factorySettings();
   let [inSlot, spare] = [options.card, options.spareCard];
   const takeCardOut = async (ms: number, swap: boolean): Promise<void> => {
     await equipment.insertCard(undefined);
@@ -179,7 +183,17 @@ export function createSimModem(options: SimModemOptions): SimModem {
     settings,
     sessions,
     clock,
-    resetSettings,
+    resetSettings: () => useSettings(factorySettings()),
+    keepProfile() {
+      const { dialogue, reports, operatorFormat, values } = settings;
+      profile = {
+        dialogue: { ...dialogue },
+        reports: { ...reports },
+        operatorFormat,
+        values: new Map(values),
+      };
+    },
+    recallProfile: () => useSettings(profile),
     quirks,
     quirkState,
     faults,
@@ -211,7 +225,7 @@ export function createSimModem(options: SimModemOptions): SimModem {
     dce.reset();
     Object.assign(quirkState, freshQuirkState());
     await equipment.powerOff();
-    resetSettings();
+    useSettings(profile);
     await sleep(clock, options.bootMs ?? BOOT_MS);
     booting = false;
     restarted = true;
