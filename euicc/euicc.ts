@@ -14,7 +14,7 @@ import { createCertificateProfile } from './certificate-profile.ts';
 import { createIsdPs } from './domain/isd-p.ts';
 import { createProfileDomains } from './domain/profile-domains.ts';
 import { scp03Size } from './domain/scp03-mode.ts';
-import { createEcasd } from './ecasd.ts';
+import { createEcasd, ecasdObject } from './ecasd.ts';
 import { storedCrls } from './es10/configuration.ts';
 import { findOtKey, isUsedTransaction, keepOtKey } from './es10/download.ts';
 import { currentEuiccInfo2 } from './es10/euicc-info.ts';
@@ -127,14 +127,17 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     iot: {},
     freeMemory,
   };
-  const object = (name: number): Uint8Array | undefined => cardObject(record, scp03Size(state), name);
-  const present = (): PresentedProfile => presented(state, log, object, profiles.enabled?.number);
+  const objects: CardObjects = {
+    cardObject: (name) => cardObject(record, scp03Size(state), name),
+    ecasdObject: (name) => ecasdObject(state, record, name),
+  };
+  const present = (): PresentedProfile => presented(state, log, objects, profiles.enabled?.number);
   const profile = present();
   const isdR = createIsdR(es10, random);
   const ecasd = createEcasd({ state, record });
   const found = createCertificateProfile({ state, record, identity, ec });
   const certificateProfile = found === undefined ? [] : [found];
-  const isdPs = createIsdPs({ state, profiles, cardObject: object });
+  const isdPs = createIsdPs({ state, profiles, ...objects });
   const card: Card = {
     state,
     profile,
@@ -146,7 +149,7 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
     cat,
     envelopes: new Map([[TAG_SMS_PP_DOWNLOAD, createSmsPpDownload(isdR, log)]]),
     random,
-    object,
+    object: objects.cardObject,
     freeMemory,
   };
   return createCardOs({ card, log, ...(transmission === undefined ? {} : { transmission }) });
@@ -156,8 +159,11 @@ function usedMemory(store: CardStore): number {
   return store.names().reduce((octets, name) => octets + (store.get(name)?.length ?? 0), 0);
 }
 
+/** What the card and its ECASD tell to GET DATA, by the name of the object. */
+type CardObjects = Record<'cardObject' | 'ecasdObject', (name: number) => Uint8Array | undefined>;
+
 /** The files, PINs and keys of the enabled profile, or those of a card that has none. */
-function presented(whole: State, log: Log, object: Card['object'], number = 0): PresentedProfile {
+function presented(whole: State, log: Log, objects: CardObjects, number = 0): PresentedProfile {
   const content = contentOf(whole, log, number);
   const state = number === 0 ? whole : whileThere(whole, number);
   const unverifiedPins = (): Pins => createPins(state, number, content, new Set());
@@ -168,7 +174,7 @@ function presented(whole: State, log: Log, object: Card['object'], number = 0): 
     pins: unverifiedPins(),
     unverifiedPins,
     aka: createAka(state, number, content),
-    domains: createProfileDomains({ state, number, profile: content, cardObject: object }),
+    domains: createProfileDomains({ state, number, profile: content, ...objects }),
   };
 }
 

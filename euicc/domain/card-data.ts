@@ -4,6 +4,7 @@ import { concat, fromHex, uintBytes } from '../../base/bytes.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
 import { TAG_CPLC } from '../../codec/cplc.ts';
 import { SCP03_OPTION, type Scp03Size } from '../../crypto/scp03.ts';
+import type { Eid } from '../../codec/ids.ts';
 import type { Profiles } from '../profiles.ts';
 import type { IdentityRecord } from '../records.ts';
 
@@ -21,6 +22,8 @@ export const DATA_OBJECT = {
   certificate: 0x7f21,
   /** All of them (GlobalPlatform Amendment F 6.1). */
   certificateStore: 0xbf21,
+  /** What the controlling authority's security domain tells, through another one (Amendment A 3.3). */
+  forwarded: 0xbf30,
   cplc: TAG_CPLC,
   resources: 0xff21,
 } as const;
@@ -29,7 +32,7 @@ export const DATA_OBJECT = {
 const ISSUER_DIGITS = 8;
 
 /** Provider identification number and image number, as the security domains of the card itself have them. */
-export function domainNumbers(eid: string): { readonly sin: Uint8Array; readonly sdin: Uint8Array } {
+export function domainNumbers(eid: Eid): { readonly sin: Uint8Array; readonly sdin: Uint8Array } {
   return { sin: fromHex(eid.slice(0, ISSUER_DIGITS)), sdin: fromHex(eid.slice(ISSUER_DIGITS)) };
 }
 

@@ -32,6 +32,7 @@ type Host = {
   readonly profiles: Profiles;
   /** What the card tells about itself. */
   readonly cardObject: (name: number) => Uint8Array | undefined;
+  readonly ecasdObject: (name: number) => Uint8Array | undefined;
 };
 
 /** The ISD-P of every profile there is now; the same one for the same profile each time. */
@@ -52,7 +53,7 @@ export function isdPKeys(state: State, number: number): DomainKeys {
   return storedKeys(state, { prefix: cells.prefix, keyset: cells });
 }
 
-function isdP({ cardObject, profiles, state }: Host, { number, record }: Profile): Applet {
+function isdP({ cardObject, ecasdObject, profiles, state }: Host, { number, record }: Profile): Applet {
   const now = (): Profile | undefined => profiles.list().find((profile) => profile.number === number);
   return securityDomainApplet(
     encodeAid(record.isdPAid),
@@ -61,6 +62,7 @@ function isdP({ cardObject, profiles, state }: Host, { number, record }: Profile
       keyKinds: 'aes',
       size: scp03Size(state),
       dataObject: cardObject,
+      ecasdObject,
       registry() {
         const profile = now();
         if (profile === undefined) return refuse(SW.conditionsOfUse);

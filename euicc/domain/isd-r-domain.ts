@@ -7,6 +7,7 @@ import { INS_PIN_UNBLOCK, unblockCertificateProfile } from '../certificate-profi
 import type { Profiles } from '../profiles.ts';
 import type { IdentityRecord } from '../records.ts';
 import type { State } from '../state.ts';
+import { ecasdObject } from '../ecasd.ts';
 import { cardObject, cardResources, DATA_OBJECT } from './card-data.ts';
 import type { SecurityDomain } from './management.ts';
 import { isdPEntry } from './isd-p.ts';
@@ -29,6 +30,7 @@ export function createIsdRDomain(card: {
       name === DATA_OBJECT.resources
         ? encodeTlv(DATA_OBJECT.resources, cardResources(card))
         : cardObject(record, scp03Size(state), name),
+    ecasdObject: (name) => ecasdObject(state, record, name),
     keys: isdRKeys(state),
     keyKinds: 'aes',
     size: scp03Size(state),

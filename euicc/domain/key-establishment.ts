@@ -21,7 +21,7 @@ import type { CurveName, Ec } from '../../crypto/ec.ts';
 import { agreeOnKeys } from '../../crypto/key-agreement.ts';
 import type { Certificate } from '../../crypto/x509.ts';
 import { ok, refuse, type Reply } from '../os/reply.ts';
-import { securityModulesCell } from '../records.ts';
+import { wholeModules } from '../security-modules.ts';
 import type { State } from '../state.ts';
 import { type DomainKeys, isVersionOf, KEY } from './keys.ts';
 
@@ -174,13 +174,13 @@ function checkKeyset({ keys, protocols, sdin }: AgreementTarget, keyset: AgreedK
   if (!isThere && keys.versions().length >= MAX_KEYSETS) refuse(SW.notEnoughMemory);
 }
 
-/** What the key of the ECASD on the peer's curve and the peer's key give. */
+/** What the key of the ECASD on the peer's curve and the peer's key give. A module of one SM-DP alone serves nobody here. */
 function ecasdSecret(
   ec: Ec,
   state: State,
   { curve, publicKey }: { readonly curve: CurveName; readonly publicKey: Uint8Array },
 ): Secret<Uint8Array> {
-  const held = state.read(securityModulesCell).find((each) => each.curve === curve);
+  const held = wholeModules(state).find((each) => each.curve === curve && each.registeredId === '');
   if (held === undefined) return refuse(SW.referencedDataNotFound);
   return ec.sharedSecret(curve, new Secret(held.privateKey), publicKey);
 }

@@ -1,8 +1,10 @@
 // What every security domain does for who has its keys: data objects, the registry, and its keys (GlobalPlatform Card Specification 11.2
 // to 11.4, 11.8, H.2).
 import { uintBytes } from '../../base/bytes.ts';
+import { isAgentError } from '../../base/errors.ts';
 import { type CommandApdu, SW } from '../../codec/apdu.ts';
-import { encodeTlv } from '../../codec/ber-tlv.ts';
+import { encodeTlv, readOnly } from '../../codec/ber-tlv.ts';
+import { tagList } from '../../codec/rsp/types.ts';
 import { INS_DELETE, INS_PUT_KEY } from '../../codec/put-key.ts';
 import type { Scp03Size } from '../../crypto/scp03.ts';
 import { ok, refuse, type Reply } from '../os/reply.ts';
@@ -10,6 +12,8 @@ import { DATA_OBJECT, INS_GET_DATA } from './card-data.ts';
 import { deleteKey, type KeyKinds, putKey } from './keysets.ts';
 import { type DomainKeys, keyInformation, scp03KeysOf } from './keys.ts';
 import { getStatus, INS_GET_STATUS, type Registry } from './registry.ts';
+
+const TAG_LIST = 0x5c;
 
 /** A security domain as its commands see it. */
 export type SecurityDomain = {
@@ -21,6 +25,8 @@ export type SecurityDomain = {
   registry(): Registry;
   /** A data object about itself or the card, whole, by its tag. */
   dataObject(tag: number): Uint8Array | undefined;
+  /** A data object of the ECASD, whole, by its tag. */
+  ecasdObject(tag: number): Uint8Array | undefined;
   /** Commands beyond those of every security domain; each of them needs protection. */
   readonly further?: ReadonlyMap<number, (command: CommandApdu) => Reply>;
 };
@@ -58,9 +64,10 @@ function getData(
   { p1, p2, data }: CommandApdu,
   protectedBy: number | undefined,
 ): Reply {
-  if (data.length > 0) return refuse(SW.wrongLength);
   const { keys } = domain;
   const tag = p1 * 256 + p2;
+  if (tag === DATA_OBJECT.forwarded) return forwarded(domain, data);
+  if (data.length > 0) return refuse(SW.wrongLength);
   switch (tag) {
     case DATA_OBJECT.keyInformation:
       return ok(keyInformation(keys));
@@ -72,5 +79,24 @@ function getData(
     }
     default:
       return ok(domain.dataObject(tag) ?? refuse(SW.referencedDataNotFound));
+  }
+}
+
+/** Objects of the ECASD (BF30): those in the tag list of the command, or its certificate. */
+function forwarded(domain: SecurityDomain, data: Uint8Array): Reply {
+  const wanted = data.length === 0 ? [] : tagsIn(data);
+  const tags = wanted.length === 0 ? [DATA_OBJECT.certificate] : wanted;
+  const found = tags.flatMap((tag) => domain.ecasdObject(tag) ?? []);
+  if (found.length === 0) return refuse(SW.referencedDataNotFound);
+  return ok(encodeTlv(DATA_OBJECT.forwarded, ...found));
+}
+
+/** The tags of a tag list (5C). */
+function tagsIn(data: Uint8Array): readonly number[] {
+  try {
+    return tagList.decode(readOnly(data, TAG_LIST).value);
+  } catch (error) {
+    if (isAgentError(error)) return refuse(SW.wrongData);
+    throw error;
   }
 }

@@ -45,6 +45,12 @@ describe("the operator's security domain", () => {
     );
     await assert.rejects(openDomain(card, scp03, SUB_SD), /cryptogram/, 'nor are those of the one above');
     await openDomain(card, SUB_KEYS, SUB_SD);
+    await selectAid(card, MNO_SD);
+    assert.match(
+      await raw(card, '8050000008010203040506070800'),
+      /^0{20}300370/,
+      'version 0 is the first for SCP03',
+    );
   });
 
   test('counts its sessions from where the package says', async () => {

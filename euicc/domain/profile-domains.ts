@@ -41,8 +41,9 @@ export function createProfileDomains(host: {
   readonly profile: ProfileFiles;
   /** What the card tells about itself. */
   readonly cardObject: (name: number) => Uint8Array | undefined;
+  readonly ecasdObject: (name: number) => Uint8Array | undefined;
 }): readonly ProfileDomain[] {
-  const { cardObject, number, profile, state } = host;
+  const { cardObject, ecasdObject, number, profile, state } = host;
   const { applications, loadPackages, securityDomains } = profile;
   const lifeCycleOf = (aid: Aid, first: number): Cell<number> =>
     cell(`${profilePrefix(number)}life/${toHex(encodeAid(aid))}`, cborInt(0, 0xff), first);
@@ -104,6 +105,7 @@ export function createProfileDomains(host: {
       size: scp03Size(state),
       registry: () => registryOf(content),
       dataObject: (tag) => provider.read(tag) ?? cardObject(tag),
+      ecasdObject,
       further: new Map([
         [INS_SET_STATUS, (command: CommandApdu) => setStatus(content, command)],
         [INS_STORE_DATA, (command: CommandApdu) => provider.store(command)],

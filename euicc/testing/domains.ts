@@ -93,11 +93,8 @@ const application: ProfileElement = {
   },
 };
 
-/** A managed card with that profile enabled, and another one. */
-export function domainWorld(
-  options: { readonly scp03Mode?: 'S16'; readonly counter?: string } = {},
-): Promise<World> {
-  const { counter, scp03Mode } = options;
+/** An enabled profile with all of them; `counter` is where the operator's keys begin to count. */
+export function operatorProfile(counter?: string) {
   const { des, long, ota, scp03 } = DOMAIN_KEYS;
   const start = counter === undefined ? undefined : fromHex(counter);
   const upp = samplePackage(ICCID_A, undefined, [
@@ -105,9 +102,17 @@ export function domainWorld(
     domain(SUB_SD, TAR_SUB_SD, [{ ...SUB_KEYS, kvn: 1 }, SUB_KEYS], 41),
     application,
   ]);
+  return { upp, metadata: sampleMetadata(ICCID_A), enabled: true };
+}
+
+/** A card with that profile, and another one. */
+export function domainWorld(
+  options: { readonly scp03Mode?: 'S16'; readonly counter?: string } = {},
+): Promise<World> {
+  const { counter, scp03Mode } = options;
   return createWorld({
     profiles: [
-      { upp, metadata: sampleMetadata(ICCID_A), enabled: true },
+      operatorProfile(counter),
       { upp: samplePackage(ICCID_B), metadata: sampleMetadata(ICCID_B), enabled: false },
     ],
     isdRKeys: ISD_R_KEYS,
