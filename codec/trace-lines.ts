@@ -1,8 +1,9 @@
-// Traces of card traffic as people have them: lines of JSON of euicc-card and lpac, AT commands, logs of pcscd, OpenSC and pySim,
-// and hex behind arrows. What a line says, without knowing what the octets mean.
-import { concat, EMPTY, fromHex, utf8Bytes } from '../base/bytes.ts';
+// Traces of card traffic as people have them: lines of JSON of euicc-card and lpac, AT commands, logs of pcscd, OpenSC, scriptor and
+// pySim, and hex behind arrows. What a line says, without knowing what the octets mean.
+import { fromHex, utf8Bytes } from '../base/bytes.ts';
 import { withoutPasswords } from './at-passwords.ts';
 import { isModemTrace, parseModemTrace, type TraceHeader } from './modem-trace.ts';
+import { createDumpReader } from './trace-dumps.ts';
 import { dialogueOf, type DialogueEvent, type DialogueLine } from './trace-dialogue.ts';
 
 /** What a trace holds, with the number of its line from 1. */
@@ -32,10 +33,6 @@ const FORMS: readonly (readonly [is: 'command' | 'response' | 'atr', form: RegEx
   ['atr', new RegExp(`\\bATR:\\s*${HEX}\\s*$`)],
 ];
 
-/** OpenSC writes the status word on a line, then dumps the data, sixteen octets and their characters a line. */
-const OPENSC_RESPONSE = /^Received \(SW1=0x([0-9A-F]{2}), SW2=0x([0-9A-F]{2})\)/i;
-const OPENSC_DUMP = /^((?:[0-9A-F]{2} ){1,16})/;
-
 /**
  * The steps of a trace, or undefined where no line of the text is a command or response of any known form. Throws
  * `TRACE_INVALID` for what begins as a trace of a modem's line and is none.
@@ -43,28 +40,14 @@ const OPENSC_DUMP = /^((?:[0-9A-F]{2} ){1,16})/;
 export function parseTrace(text: string): TraceStep[] | undefined {
   if (isModemTrace(text)) return modemSteps(text);
   const steps: TraceStep[] = [];
-  let dump: { readonly sw: Uint8Array; readonly line: number; data: Uint8Array } | undefined;
-  const endDump = (): void => {
-    if (dump !== undefined)
-      steps.push({ is: 'response', line: dump.line, octets: concat(dump.data, dump.sw) });
-    dump = undefined;
-  };
+  const dumps = createDumpReader();
   for (const [i, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === '') continue;
-    const dumped = dump === undefined ? undefined : OPENSC_DUMP.exec(line)?.[1];
-    if (dump !== undefined && dumped !== undefined) {
-      dump.data = concat(dump.data, fromHex(dumped.replaceAll(' ', '')));
-      continue;
-    }
-    endDump();
-    const received = OPENSC_RESPONSE.exec(line);
-    if (received !== null) {
-      dump = { sw: fromHex(`${received[1] ?? ''}${received[2] ?? ''}`), line: i + 1, data: EMPTY };
-      continue;
-    }
-    steps.push(...stepsOf(line, i + 1));
+    const dumped = dumps.push(line, i + 1);
+    steps.push(...dumped.steps);
+    if (!dumped.taken) steps.push(...stepsOf(line, i + 1));
   }
-  endDump();
+  steps.push(...dumps.end());
   return steps.some(({ is }) => is === 'command' || is === 'response') ? steps : undefined;
 }
 
