@@ -5,12 +5,14 @@ import { realClock } from '../base/clock.ts';
 import { AgentError, errorOf } from '../base/errors.ts';
 import { Secret, silentLog } from '../base/log.ts';
 import { decodeCommandApdu, encodeResponseApdu, swText } from '../codec/apdu.ts';
-import { encodeAid, parseAid } from '../codec/ids.ts';
+import { encodeAid, parseAid, parseImei } from '../codec/ids.ts';
 import type { ByteLink } from '../modem/byte-link.ts';
+import type { ProcessLock } from '../config/process-lock.ts';
 import type { Modem } from '../modem/modem.ts';
 import { type ModemFound, probeModem } from '../modem/modem-probe.ts';
 import { getEid, listProfiles, type ProfileEntry, withIsdR } from './card-operations.ts';
 import { type CertificateProfileAnswer, readCertificateProfile } from './certificate-profile.ts';
+import { acquireModemLock, isPhysicalPort } from './card-lock.ts';
 import { type ModemAddress, openLineAt, openModemAt } from './modem-port.ts';
 
 /** The modem to look at, and what is put around its line, such as a trace. */
@@ -123,9 +125,15 @@ export function apduText({ data, sw }: ApduAnswer): string {
 /** Asks the modem what it is and can do, and changes nothing on it. Throws `PORT_*`, or `AT_TIMEOUT` where no modem answers. */
 export async function probe({ address, ...how }: Looking): Promise<ModemFound> {
   const link = await openLineAt(address, { clock: realClock, log: silentLog, ...how });
+  let lock: ProcessLock | undefined;
+  const beforeCard = async (imei: string): Promise<void> => {
+    const simulated = address.port.startsWith('tcp://') || !(await isPhysicalPort(address.port));
+    if (imei !== '' && !simulated) lock = await acquireModemLock(parseImei(imei));
+  };
   try {
-    return await probeModem({ link, clock: realClock, log: silentLog });
+    return await probeModem({ link, clock: realClock, log: silentLog, beforeCard });
   } finally {
     await link.close();
+    await lock?.release();
   }
 }

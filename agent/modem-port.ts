@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { AgentError, isAgentError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { acquireProcessLock, type ProcessLock } from '../config/process-lock.ts';
+import { acquireModemLock } from './card-lock.ts';
 import type { ByteLink } from '../modem/byte-link.ts';
 import { type Modem, type ModemOptions, openModem } from '../modem/modem.ts';
 import { createPortFinder, type PortFinder } from '../modem/port-finder.ts';
@@ -33,7 +34,12 @@ export type AddressOptions = {
   /** Put around every link that is opened. */
   readonly around?: (link: ByteLink) => ByteLink;
   readonly ports?: () => Promise<readonly PortEntry[]>;
+  /** Whether the port at this path is a real modem's, whose card has one user on this machine. */
+  readonly isPhysical?: (path: string) => boolean;
 };
+
+/** Pseudo terminals and addresses lead to simulated modems, or to those of another machine. */
+const isDevice = (path: string): boolean => /^\/dev\/(?!pts\/)/.test(path);
 
 /** Opens the modem at `address`. Throws `PORT_*`, `MODEM_OTHER`, or `AT_TIMEOUT` with what was heard and the device's other ports. */
 export async function openModemAt(address: ModemAddress, options: AddressOptions): Promise<Modem> {
@@ -51,7 +57,7 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
   const way = address.access === 'auto' ? {} : { way: address.access };
   const { baudRate, maxBaudRate, maxCommandData, initialise, deadlinesMs } = address;
   try {
-    return await openModem({
+    const modem = await openModem({
       openLink: async () => around(await withoutMeaninglessRate(finder)),
       clock,
       log,
@@ -68,9 +74,36 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
       rate: { baudRate, ...(maxBaudRate === undefined ? {} : { maxBaudRate }) },
       ...(onLearned === undefined ? {} : { onLearned }),
     });
+    return withCardLock(modem, async () => {
+      const path = finder.current?.path ?? address.port;
+      return (options.isPhysical ?? isDevice)(await realpath(path).catch(() => path));
+    });
   } catch (error) {
     throw await withSiblings(error, finder);
   }
+}
+
+/** The modem with the lock of its card taken before the card is opened, and given back at the end. */
+function withCardLock(modem: Modem, isPhysical: () => Promise<boolean>): Modem {
+  let taking: Promise<ProcessLock | undefined> | undefined;
+  const take = async (): Promise<ProcessLock | undefined> =>
+    (await isPhysical()) ? acquireModemLock(await modem.imei()) : undefined;
+  return {
+    ...modem,
+    async openCard() {
+      taking ??= take().catch((error: unknown) => {
+        taking = undefined;
+        throw error;
+      });
+      await taking;
+      return modem.openCard();
+    },
+    async close() {
+      await modem.close();
+      const lock = await taking?.catch(() => undefined);
+      await lock?.release();
+    },
+  };
 }
 
 /** The line to the modem at `address`, locked, with nothing said on it yet. Throws `PORT_*`. */

@@ -63,7 +63,13 @@ export type ModemFound = {
   readonly row?: string;
 };
 
-export type ProbeOptions = { readonly link: ByteLink; readonly clock: Clock; readonly log: Log };
+export type ProbeOptions = {
+  readonly link: ByteLink;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called with the IMEI, empty where the modem does not tell, before anything is asked of the card. */
+  readonly beforeCard?: (imei: string) => Promise<void>;
+};
 
 const QUESTIONS = [
   'AT+CREG=?',
@@ -89,7 +95,7 @@ const EF_ICCID = 0x2fe2;
 const ATTEMPTS = 3;
 
 /** Asks everything. Throws `AT_TIMEOUT` where nothing answers, and `LINK_CLOSED`. Takes the link and closes it. */
-export async function probeModem({ link, clock, log }: ProbeOptions): Promise<ModemFound> {
+export async function probeModem({ link, clock, log, beforeCard }: ProbeOptions): Promise<ModemFound> {
   const spelling = createSpellingWatch();
   const session = openAtSession({ link: spelling.around(link), clock, log });
   try {
@@ -101,7 +107,7 @@ export async function probeModem({ link, clock, log }: ProbeOptions): Promise<Mo
     const echoed = spelling.seen().includes(ECHO);
     await session.run(errorsAsNumbers, []).catch(refused);
     try {
-      return await ask(session, spelling);
+      return await ask(session, spelling, beforeCard);
     } finally {
       if (echoed) await session.run(rawLine, ['ATE1']).catch(() => {});
       const level = /^\+CMEE\s*:\s*([02])/.exec(before?.join('') ?? '')?.[1];
@@ -133,6 +139,7 @@ async function wake(session: AtSession): Promise<void> {
 async function ask(
   session: AtSession,
   spelling: ReturnType<typeof createSpellingWatch>,
+  beforeCard: ProbeOptions['beforeCard'],
 ): Promise<ModemFound> {
   const text = async (command: AtCommand<[], string>): Promise<string> =>
     (await session.run(command, []).catch(refused)) ?? '';
@@ -142,6 +149,7 @@ async function ask(
     revision: await text(revision),
     imei: await text(serialNumber),
   };
+  await beforeCard?.(identity.imei);
   const family = findFamily(identity.manufacturer, identity.model);
   const sim = await readSimState(session).catch(refused);
   const iccid = await readIccids(session);
