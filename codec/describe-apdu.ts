@@ -51,6 +51,10 @@ const INSTRUCTIONS: Readonly<Record<number, string>> = {
 /** Their data is PINs and PUKs, of which only the length is shown. */
 const PIN_INSTRUCTIONS: readonly number[] = [0x20, 0x24, 0x26, 0x28, 0x2c];
 
+export function isPinInstruction(ins: number): boolean {
+  return PIN_INSTRUCTIONS.includes(ins);
+}
+
 const APPLICATIONS: readonly (readonly [prefix: string, name: string])[] = [
   [AID_ISD_R, 'ISD-R'],
   [AID_ECASD, 'ECASD'],
@@ -134,7 +138,7 @@ function dataNodes(
 ): DescribedNode[] {
   const { ins, p1, p2, data } = command;
   if (secure) return [hexNode(at, 'protected data', data)];
-  if (PIN_INSTRUCTIONS.includes(ins)) return [{ ...leaf(at, 'PIN', 'secret'), length: data.length }];
+  if (isPinInstruction(ins)) return [{ ...leaf(at, 'PIN', 'secret'), length: data.length }];
   if (ins === 0xa4) return [leaf(at, p1 === 0x04 ? 'AID' : 'file', selected(data))];
   if (ins === 0xe2 && p1 === P1_LAST && p2 === 0) return objects(data, at);
   if (ins === 0xe2) return [hexNode(at, `block ${p2} of a chain`, data)];

@@ -1,9 +1,9 @@
 // A trace in words: each exchange, chains of STORE DATA put together, and responses that GET RESPONSE fetched in parts made whole.
-import { concat, EMPTY } from '../base/bytes.ts';
+import { concat, EMPTY, toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { channelOf, type CommandApdu, decodeCommandApdu } from './apdu.ts';
 import { describeRequests, describeResponses } from './describe.ts';
-import { commandFault, describeCommand, describeResponse } from './describe-apdu.ts';
+import { commandFault, describeCommand, describeResponse, isPinInstruction } from './describe-apdu.ts';
 import { type DescribedNode, fault, hexNode, leaf } from './describe-node.ts';
 import { createStoreDataReassembler, type StoreDataReassembler } from './store-data.ts';
 import type { TraceStep } from './trace-lines.ts';
@@ -82,9 +82,19 @@ function opened(
   return { command, channel };
 }
 
+const HEADER_OCTETS = 4;
+
+/** Octets that are no whole command; a part of a PIN is a secret too. */
+function cutCommand(octets: Uint8Array): DescribedNode {
+  if (!isPinInstruction(octets[1] ?? 0) || octets.length <= HEADER_OCTETS)
+    return hexNode(0, 'command', octets);
+  const header = toHex(octets.subarray(0, HEADER_OCTETS));
+  return { at: 0, name: 'command', length: octets.length, text: `${header}, then secret`, children: [] };
+}
+
 function commandNodes(octets: Uint8Array, last: ReturnType<typeof opened>): DescribedNode[] {
   const nodes = describeCommand(octets, 0, describeRequests) ?? [
-    hexNode(0, 'command', octets),
+    cutCommand(octets),
     fault(Math.min(4, octets.length), commandFault(octets)),
   ];
   if (last === undefined) return nodes;

@@ -96,3 +96,16 @@ test('a PIN in such a log is not shown', () => {
   match(text, /PIN \[8\] secret/);
   doesNotMatch(text, /31 ?32 ?33 ?34|1234/);
 });
+
+test('nor is a part of it, where the log or a line of it was cut', () => {
+  for (const log of [
+    'Outgoing APDU (13 bytes):\n00 20 00 01 08 31 32 33 3',
+    'Outgoing APDU (13 bytes):\n00 20 00 01 08 31 32 33 34\nnext line\n> 00A40000',
+    '> 00 24 00 01 10 31 32 33 34 FF FF\n< 6700',
+    '{"apdu":"002C0001103132333435363738"}',
+  ]) {
+    const { text } = describeContent(utf8Bytes(log));
+    match(text, /command \[\d+\] 002[0-9C]0001, then secret/, log);
+    doesNotMatch(text, /31 ?32 ?33/, log);
+  }
+});

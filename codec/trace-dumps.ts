@@ -61,11 +61,13 @@ function dumpOf(line: string, number: number): Dump | undefined {
       data: EMPTY,
       sw: EMPTY,
       take(next, soFar) {
-        const octets = Math.min(OCTETS_A_LINE, length - soFar);
-        const hex = next.slice(0, 3 * octets);
-        if (octets === 0 || !new RegExp(`^(?:[0-9A-F]{2} ){${octets}}$`, 'i').test(hex.padEnd(3 * octets)))
-          return undefined;
-        return { octets: hexOf(hex), last: soFar + octets === length };
+        const expected = Math.min(OCTETS_A_LINE, length - soFar);
+        if (expected === 0) return undefined;
+        const hex = new RegExp(`^((?:[0-9A-F]{2} ){1,${expected}})`, 'i').exec(`${next} `)?.[1];
+        if (hex === undefined) return undefined;
+        const octets = hexOf(hex);
+        // A line with less than there should be was cut: no other goes on with it.
+        return { octets, last: octets.length < expected || soFar + expected === length };
       },
     };
   }
