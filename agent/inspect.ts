@@ -8,7 +8,9 @@ import { decodeCommandApdu, encodeResponseApdu, swText } from '../codec/apdu.ts'
 import { encodeAid, parseAid, parseImei } from '../codec/ids.ts';
 import type { ByteLink } from '../modem/byte-link.ts';
 import type { ProcessLock } from '../config/process-lock.ts';
+import type { NetworkFound } from '../modem/at-commands.ts';
 import type { Modem } from '../modem/modem.ts';
+import { accessTechnologyText } from '../modem/registration.ts';
 import { type ModemFound, probeModem } from '../modem/modem-probe.ts';
 import { getEid, listProfiles, type ProfileEntry, withIsdR } from './card-operations.ts';
 import { type CertificateProfileAnswer, readCertificateProfile } from './certificate-profile.ts';
@@ -69,6 +71,19 @@ async function pinOf(file: string): Promise<Secret<string>> {
   } catch (cause) {
     throw new AgentError('FILE_FAILED', { path: file, why: errorOf(cause).message }, { cause });
   }
+}
+
+export function readNetworks(looking: Looking): Promise<readonly NetworkFound[]> {
+  return withModem(looking, (modem) => modem.networks());
+}
+
+export function networksText(networks: readonly NetworkFound[]): string {
+  if (networks.length === 0) return 'no networks';
+  return networks
+    .map(({ plmn, stat, accessTechnology, name }) =>
+      `${plmn.padEnd(8)}${stat.padEnd(11)}${accessTechnologyText(accessTechnology).padEnd(20)}${name}`.trimEnd(),
+    )
+    .join('\n');
 }
 
 export type AtAnswer = { readonly command: string; readonly lines: readonly string[] };

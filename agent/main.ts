@@ -23,7 +23,9 @@ import {
   parseApdus,
   probe,
   profilesText,
+  networksText,
   readEid,
+  readNetworks,
   readProfileOfCard,
   readProfiles,
   sendApdus,
@@ -259,6 +261,12 @@ function buildProgram(): Command {
       const found = await look('modem probe', options, probe);
       print(options.json === true ? JSON.stringify(found) : probeText(found));
       if (!reachesIsdR(found)) throw new AgentError('CARD_ACCESS', { why: 'no way leads to an ISD-R' });
+    });
+  looking('networks', 'what is on the air; takes minutes, and the modem may leave its network for it', modem)
+    .option(...json)
+    .action(async (options: PortOptions & Output) => {
+      const networks = await look('modem networks', options, readNetworks);
+      print(options.json === true ? JSON.stringify({ networks }) : networksText(networks));
     });
   const bundle = program.command('bundle').description('a profile as a file, for a device without a network');
   command(

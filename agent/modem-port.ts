@@ -22,6 +22,8 @@ export type ModemAddress = {
   /** What the owner of the device knows of this modem; absent is what the driver finds out. */
   readonly maxCommandData?: number | undefined;
   readonly initialise?: readonly string[] | undefined;
+  readonly slotPower?: readonly string[] | undefined;
+  readonly vendorReset?: readonly string[] | undefined;
   readonly deadlinesMs?: ModemOptions['deadlinesMs'];
   /** How far the rate may be raised for a while. */
   readonly maxBaudRate?: number | undefined;
@@ -56,6 +58,7 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
   const around = options.around ?? ((link: ByteLink) => link);
   const way = address.access === 'auto' ? {} : { way: address.access };
   const { baudRate, maxBaudRate, maxCommandData, initialise, deadlinesMs } = address;
+  const { slotPower, vendorReset } = address;
   try {
     const modem = await openModem({
       openLink: async () => around(await withoutMeaninglessRate(finder)),
@@ -68,6 +71,8 @@ export async function openModemAt(address: ModemAddress, options: AddressOptions
       },
       quirks: {
         ...(initialise === undefined ? {} : { initialise }),
+        ...(slotPower === undefined ? {} : { slotPower }),
+        ...(vendorReset === undefined ? {} : { vendorReset }),
         ...(maxCommandData === undefined ? {} : { card: { maxCommandData } }),
       },
       ...(deadlinesMs === undefined ? {} : { deadlinesMs }),

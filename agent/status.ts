@@ -7,6 +7,7 @@ import { readLastRecord } from './journal.ts';
 import type { LastSwitch } from './last-switch.ts';
 import type { State } from './machine.ts';
 import { decodeDurable, type Durable } from './state-codec.ts';
+import { accessTechnologyText } from '../modem/registration.ts';
 import { signalText } from '../modem/signal.ts';
 import type { NetworkRecord } from './network-watch.ts';
 import { journalPath, readDeviceRecord, readNetworkRecord, transfersPath } from './state-folder.ts';
@@ -124,22 +125,6 @@ async function transferSize(folder: string): Promise<number> {
   return octets;
 }
 
-/** `<AcT>` (3GPP TS 27.007, 7.3). */
-const ACCESS_TECHNOLOGIES: Readonly<Record<number, string>> = {
-  0: 'GSM',
-  2: 'UTRAN',
-  3: 'GSM with EGPRS',
-  4: 'UTRAN with HSDPA',
-  5: 'UTRAN with HSUPA',
-  6: 'UTRAN with HSPA',
-  7: 'E-UTRAN',
-  8: 'EC-GSM-IoT',
-  9: 'NB-IoT',
-  11: 'NR',
-  12: 'NG-RAN',
-  13: 'E-UTRA-NR',
-};
-
 function networkLines({
   at,
   registration,
@@ -151,7 +136,7 @@ function networkLines({
   const parts = [
     registration,
     ...(operator === undefined ? [] : [operator]),
-    ...(act === undefined ? [] : [ACCESS_TECHNOLOGIES[act] ?? `technology ${act}`]),
+    ...(act === undefined ? [] : [accessTechnologyText(act)]),
   ];
   const shown = contexts.filter(({ active, address }) => active !== false || address !== undefined);
   return [

@@ -5,6 +5,7 @@ import { type Config, loadConfig, type Rule, type Table } from './table.ts';
 const OPERATOR_NAME = /^[a-z0-9][a-z0-9-]*$/;
 const ADDRESS = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/;
 const address = text(253, ADDRESS, 'a host name, as profiles bear it for their notifications');
+const atLines = texts(16, text(200, /^at[\x20-\x7e]*$/i, 'an AT command line'));
 const seconds = (what: string, value: number) =>
   ({
     kind: integer(1, 3600),
@@ -60,9 +61,19 @@ export const agentTable = {
         doc: 'The most octets of data in one command to the card. Left out, 255, and less where the modem turns out to carry less.',
       },
       initialise: {
-        kind: texts(16, text(200, /^at[\x20-\x7e]*$/i, 'an AT command line')),
+        kind: atLines,
         optional: true,
         doc: 'AT command lines that this modem needs after every start, such as the choice of its eSIM slot. What it refuses of them is left out.',
+      },
+      slotPower: {
+        kind: atLines,
+        optional: true,
+        doc: 'AT command lines that power the slot of the card off and on: a step of the ladder after a switch of profiles, where the modem has such commands.',
+      },
+      vendorReset: {
+        kind: atLines,
+        optional: true,
+        doc: 'AT command lines of which the last resets the modem for good: the last step of the ladder. Left out, what is known of the modem.',
       },
       pinFile: {
         kind: file('a file with the PIN', { secret: true }),

@@ -182,3 +182,24 @@ function isHex(text: string | undefined): text is string {
 function isNumber(text: string | undefined): text is string {
   return text !== undefined && /^\d{1,3}$/.test(text);
 }
+
+/** `<AcT>` (3GPP TS 27.007, 7.3). */
+const ACCESS_TECHNOLOGIES: Readonly<Record<number, string>> = {
+  0: 'GSM',
+  2: 'UTRAN',
+  3: 'GSM with EGPRS',
+  4: 'UTRAN with HSDPA',
+  5: 'UTRAN with HSUPA',
+  6: 'UTRAN with HSPA',
+  7: 'E-UTRAN',
+  8: 'EC-GSM-IoT',
+  9: 'NB-IoT',
+  11: 'NR',
+  12: 'NG-RAN',
+  13: 'E-UTRA-NR',
+};
+
+/** Empty where it is not known. */
+export function accessTechnologyText(act: number | undefined): string {
+  return act === undefined ? '' : (ACCESS_TECHNOLOGIES[act] ?? `technology ${act}`);
+}
