@@ -290,6 +290,16 @@ describe('an agreement is refused', () => {
     assert.equal(await swOf(other.send(sm.second(challenge.data, WANTED))), '6a88');
   });
 
+  test('where the only key in the ECASD is for one SM-DP alone', async () => {
+    const pki = createTestPki(ec);
+    const module = staticModule(pki, '2.999.10');
+    const { card } = await createWorld({ pki, securityModules: [module], securityMode: 'per MNO' });
+    const session = await openManagement(card, ISD_R_KEYS);
+    const sm = createAgreementHost({ pki, module });
+    const challenge = await session.send(sm.first);
+    assert.equal(await swOf(session.send(sm.second(challenge.data, WANTED))), '6a88');
+  });
+
   test('after a reset, and for an ISD-P after anything in between', async () => {
     const { host, world } = await agreeing();
     const sm = host();

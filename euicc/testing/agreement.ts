@@ -26,8 +26,8 @@ import { TEST_EID, type TestPki } from './pki.ts';
 
 const EUM = { country: 'XX', organization: 'Test EUM', commonName: 'EUM' };
 
-/** The pair in the ECASD with its certificate. */
-export function staticModule({ curve, ec, eum }: TestPki): PersonalisedModule {
+/** The pair in the ECASD with its certificate; `registeredId` is the one SM-DP that it is for. */
+export function staticModule({ curve, ec, eum }: TestPki, registeredId?: string): PersonalisedModule {
   const key = ec.generate(curve);
   const certificate = issueCertificate(
     ec,
@@ -40,6 +40,7 @@ export function staticModule({ curve, ec, eum }: TestPki): PersonalisedModule {
       notBefore: 0,
       notAfter: Date.UTC(2040, 0, 1),
       keyUsage: [KEY_USAGE.keyAgreement],
+      ...(registeredId === undefined ? {} : { registeredId }),
     },
   );
   return { key, certificate };
