@@ -3,6 +3,7 @@ import { toHex } from '../base/bytes.ts';
 import { isAgentError } from '../base/errors.ts';
 import { channelOf, type CommandApdu, decodeCommandApdu, isSecured, SW, swText } from './apdu.ts';
 import { CARD_OBJECTS } from './describe-card-data.ts';
+import { managementData, managementParameters } from './describe-management.ts';
 import { describeTlvs, placeTlvs } from './describe-table.ts';
 import { STATUS_WORDS } from './describe-names.ts';
 import { type DescribedNode, hexNode, leaf } from './describe-node.ts';
@@ -115,13 +116,14 @@ function isClass(cla: number): boolean {
   return cla === 0xa0 || [0x00, 0x40, 0x60, 0x80, 0xc0, 0xe0].includes(cla & 0xf0);
 }
 
-function parameterText({ ins, p1, p2 }: CommandApdu): string {
+function parameterText(command: CommandApdu): string {
+  const { ins, p1, p2 } = command;
   if (ins === 0xe2 && (p1 === P1_LAST || p1 === P1_MORE)) {
     return ` block ${p2}, ${p1 === P1_LAST ? 'the last' : 'more follow'}`;
   }
   if (ins === 0xca) return dataObjectText(p1 * 256 + p2);
   if (ins === 0xa4) return p1 === 0x04 ? ' by AID' : p1 === 0 ? ' by file identifier' : '';
-  return '';
+  return managementParameters(command);
 }
 
 /** What GET DATA asks for. */
@@ -140,6 +142,8 @@ function dataNodes(
   if (secure) return [hexNode(at, 'protected data', data)];
   if (isPinInstruction(ins)) return [{ ...leaf(at, 'PIN', 'secret'), length: data.length }];
   if (ins === 0xa4) return [leaf(at, p1 === 0x04 ? 'AID' : 'file', selected(data))];
+  const managed = managementData(command, at, describeTlvs);
+  if (managed !== undefined) return managed;
   if (ins === 0xe2 && p1 === P1_LAST && p2 === 0) return objects(data, at);
   if (ins === 0xe2) return [hexNode(at, `block ${p2} of a chain`, data)];
   if (ins === 0xc2) return describeEnvelope(data, at);
