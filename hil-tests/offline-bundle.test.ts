@@ -179,3 +179,54 @@ test('another MNO’s operational profile on the card needs that donor’s grant
   assert.equal(ok, true);
   await assert.rejects(makeBundle(mnoB.offline, { eid }), code('REFUSED', /grant/));
 });
+
+test('without the accepted verdict of its own transaction the SM-DP builds nothing, and the SM-SR makes no second layer', async (t) => {
+  const world = await offlineWorld(t);
+  const { mnoA, backEnd, eid } = world;
+  const smsr = backEnd.smsr.as('mno-a');
+  const transactionId = new Uint8Array(16).fill(1);
+  const { certificates, verdict } = await smsr.verifyRegistered({ mno: 'mno-a', eid, transactionId });
+  await assert.rejects(
+    smsr.verifyRegistered({ mno: 'mno-a', eid, transactionId }),
+    code('REFUSED', /judged before/),
+  );
+  const { iccid } = await mnoA.smdp.downloadOrder({ eid, orderId: 'order 1' });
+  const order = { transactionId, eid, iccid, certificates };
+  for (const bad of [
+    { accepted: false, checks: verdict.checks },
+    { accepted: true, checks: [] },
+    { accepted: true, checks: [{ name: 'EIS status', ok: false }] },
+  ]) {
+    await assert.rejects(
+      mnoA.smdp.offlineProfile({ ...order, verdict: bad }),
+      code('REFUSED', /no accepted verdict/),
+    );
+  }
+  const foreign = (await offlineWorld(t)).backEnd.euicc.securityModules.map(({ certificate }) => certificate);
+  const wrongKey = { ...certificates, ecasdCertificates: foreign };
+  await assert.rejects(
+    mnoA.smdp.offlineProfile({ ...order, certificates: wrongKey, verdict }),
+    code('REFUSED', /ECASD certificate signature/),
+  );
+  assert.equal(await mnoA.smdp.profilesBuilt(), 0);
+  const { boundProfilePackage, prepareDownload } = await mnoA.smdp.offlineProfile({ ...order, verdict });
+  const secured = {
+    mno: 'mno-a',
+    eid,
+    iccid,
+    transactionId,
+    boundProfilePackage,
+    prepareDownload,
+    attempts: 2,
+  };
+  await assert.rejects(
+    backEnd.smsr.as('mno-b').secureOffline({ ...secured, mno: 'mno-b' }),
+    code('REFUSED', /no verdict/),
+  );
+  const other = { ...secured, transactionId: new Uint8Array(16).fill(2) };
+  await assert.rejects(smsr.secureOffline(other), code('REFUSED', /no verdict/));
+  for (const attempts of [0, 9, 1.5]) {
+    await assert.rejects(smsr.secureOffline({ ...secured, attempts }), code('NUMBER_RANGE'));
+  }
+  assert.equal((await smsr.secureOffline(secured)).scripts.length, 2);
+});

@@ -11,7 +11,7 @@ import { addSession, changeSession, findSession, sessionOf, supersede } from './
 
 type Request = Parameters<OfflineSmDp['offlineProfile']>[0];
 
-export function offlineProfile(
+export async function offlineProfile(
   context: SmDpContext,
   request: Request,
 ): ReturnType<OfflineSmDp['offlineProfile']> {
