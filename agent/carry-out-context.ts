@@ -8,6 +8,7 @@ import type { Eid } from '../codec/ids.ts';
 import { encodeResponseScript } from '../codec/script.ts';
 import type { DownOf, LadderRecord, UpMessage, UpOf } from '../codec/wire.ts';
 import { type ScriptRun, withIsdR } from './card-operations.ts';
+import type { CertificatePin } from './certificate-pin.ts';
 import type { Device } from './device.ts';
 import type { Effect, Event, Order } from './machine.ts';
 import type { ConnectivityProbe } from './switch-profile.ts';
@@ -21,6 +22,8 @@ export type CarryOutContext = {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** The PIN of the certificate profile, where the device's owner has given one. */
+  readonly certificatePin?: CertificatePin;
   /** Fetches the content of a manifest and verifies all of it. Throws TRANSFER_STOPPED, TRANSFER_MISMATCH, MANIFEST_INVALID. */
   readonly download: (
     order: Order,

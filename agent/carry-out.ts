@@ -28,6 +28,7 @@ import {
 } from './carry-out-context.ts';
 import { enable } from './enable-profile.ts';
 import type { Event, Order, WorkCommand } from './machine.ts';
+import { statusAnswer } from './status-answer.ts';
 import { cancelReasonOf, requireAllowedRules, sessionOf } from './rsp-session.ts';
 
 const TAG_AUTHENTICATE_SERVER = 0xbf38;
@@ -54,6 +55,7 @@ export async function carryOut(
           is: 'authenticateResponse',
           authenticateServerResponse: response,
           imei,
+          ...(await statusAnswer(context, command.certificateProfileChallenge, options)),
         } as const;
         return answer(context, order, body, isRefusedByCard(response) ? 'ended' : sessionOf(command));
       }

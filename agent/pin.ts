@@ -65,16 +65,12 @@ export async function enterConfiguredPin(options: PinOptions): Promise<void> {
 }
 
 /** Changes with every writing of the file, and tells nothing of what is in it. */
-function versionOf(path: string): string {
+export function versionOf(path: string, key = 'modem.pinFile'): string {
   try {
     const { ino, mtimeMs, size } = statSync(path);
     return `${ino}-${Math.round(mtimeMs)}-${size}`;
   } catch (thrown) {
     const error = errorOf(thrown);
-    throw new AgentError(
-      'CONFIG_INVALID',
-      { faults: `\n  modem.pinFile: ${error.message}` },
-      { cause: error },
-    );
+    throw new AgentError('CONFIG_INVALID', { faults: `\n  ${key}: ${error.message}` }, { cause: error });
   }
 }

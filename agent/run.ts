@@ -17,6 +17,7 @@ import { getEid, withIsdR } from './card-operations.ts';
 import { askedPatiently } from './asked-patiently.ts';
 import { acquireCardLock, isPhysicalPort } from './card-lock.ts';
 import { type Device, isRegistered } from './device.ts';
+import { type CertificatePin, createCertificatePin } from './certificate-pin.ts';
 import { createDownloads } from './downloads.ts';
 import { createFigures } from './figures.ts';
 import { firstConnection } from './first-connection.ts';
@@ -118,6 +119,7 @@ export async function run(options: RunOptions): Promise<void> {
     log.write('info', 'agent', 'ready', { eid, imei: device.imei, busy });
     const running = runAgent(
       {
+        ...certificatePinOf(config),
         eid,
         device,
         link,
@@ -215,6 +217,22 @@ async function openConfiguredModem(
     around,
     memory: { remembered: (who) => memoryOf(records, who), onLearned: keep },
   });
+}
+
+/** Tried once for each version of its file. */
+function certificatePinOf({ certificateProfile, state }: AgentConfig): {
+  readonly certificatePin?: CertificatePin;
+} {
+  const { pinFile } = certificateProfile;
+  if (pinFile === undefined) return {};
+  const name = 'certificate-pin';
+  return {
+    certificatePin: createCertificatePin({
+      pinFile,
+      read: () => readPinRecord(state.dir, name),
+      write: (record) => writePinRecord(state.dir, record, name),
+    }),
+  };
 }
 
 async function enterPin(modem: Modem, { config, clock, log }: RunOptions): Promise<void> {

@@ -41,6 +41,7 @@ export type RuntimeOptions = {
   /** Takes what arrives on the block topics. */
   readonly takeBlock: (topic: string, payload: Uint8Array) => void;
   readonly download: CarryOutContext['download'];
+  readonly certificatePin?: CarryOutContext['certificatePin'];
   /** Stops or pauses a transfer. */
   readonly transferStop: (stop: DownOf<'transferStop'>) => void;
   readonly progress: CarryOutContext['progress'];
@@ -214,6 +215,7 @@ export async function runAgent(
     random,
     log,
     download: options.download,
+    ...(options.certificatePin === undefined ? {} : { certificatePin: options.certificatePin }),
     progress: options.progress,
     deadlineMs: options.deadlineMs ?? Number.POSITIVE_INFINITY,
     probe: {

@@ -140,15 +140,22 @@ export async function readNetworkRecord(folder: string): Promise<NetworkRecord |
 /** A try of the PIN in the version of its file that was tried. */
 export type PinRecord = { readonly file: string; readonly outcome: 'trying' | 'refused' };
 
-export async function readPinRecord(folder: string): Promise<PinRecord | undefined> {
-  const held = await readJson(join(folder, 'pin.json'));
+/** The PIN of the SIM, or that of the certificate profile. */
+export type PinName = 'pin' | 'certificate-pin';
+
+export async function readPinRecord(folder: string, name: PinName = 'pin'): Promise<PinRecord | undefined> {
+  const held = await readJson(join(folder, `${name}.json`));
   const [file, outcome] = [held?.['file'], held?.['outcome']];
   if (typeof file !== 'string' || (outcome !== 'trying' && outcome !== 'refused')) return undefined;
   return { file, outcome };
 }
 
-export function writePinRecord(folder: string, record: PinRecord | undefined): Promise<void> {
-  return writeWhole(join(folder, 'pin.json'), `${JSON.stringify(record ?? {})}\n`);
+export function writePinRecord(
+  folder: string,
+  record: PinRecord | undefined,
+  name: PinName = 'pin',
+): Promise<void> {
+  return writeWhole(join(folder, `${name}.json`), `${JSON.stringify(record ?? {})}\n`);
 }
 
 function isWay(value: unknown): value is 'cgla' | 'csim' {

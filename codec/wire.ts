@@ -92,6 +92,10 @@ const UP = {
     {
       authenticateServerResponse: { key: 10, type: cardObject },
       imei: { key: 11, type: imei },
+      /** The certificate profile as it was asked for: the object EC, and the object EE over the challenge (seed 60, 73). */
+      certificateProfile: { key: 12, type: cborBytes({ min: 2, max: 32_768 }), optional: true },
+      /** Why there is none. */
+      certificateProfileError: { key: 13, type: cborText(128), optional: true },
     },
   ],
   /** ES10b.PrepareDownload response with the signed one-time key (seed 59). */
@@ -171,6 +175,8 @@ const DOWN = {
       euiccCiPKIdToBeUsed: { key: 12, type: cardObject },
       serverCertificate: { key: 13, type: certificate },
       matchingId: { key: 14, type: cborText(64), optional: true },
+      /** Asks for the certificate profile too, signed with this challenge. */
+      certificateProfileChallenge: { key: 15, type: cborBytes({ length: 16 }), optional: true },
     },
   ],
   /** ES9+.AuthenticateClient answer: the request for a one-time key. */

@@ -65,6 +65,7 @@ describe('the configuration of the agent', () => {
         searchSeconds: 180,
       },
       data: { type: 'IP', cid: 1 },
+      certificateProfile: {},
       transfer: { windowBytes: 32_768, blockTimeoutMs: 30_000 },
       connectivity: { deadlineSeconds: 300 },
       trace: { without: 'secrets', maxBytes: 4_194_304, keep: 2 },
@@ -147,7 +148,7 @@ describe('the configuration of the agent', () => {
       'operators[0].extra (from the file): found an unknown key, expected name, address, certificateFile',
       'operators[0].name (from the file): found "MNO A", expected 1 to 32 lower-case letters, digits and hyphens',
       'operators[1] (from the file): found 7, expected a record with name, address, certificateFile',
-      'radio (from the file): is an unknown key, expected one of state, modem, deadlines, data, broker, operators, activation, transfer, connectivity, trace, log',
+      'radio (from the file): is an unknown key, expected one of state, modem, deadlines, data, certificateProfile, broker, operators, activation, transfer, connectivity, trace, log',
       'state.dir: is missing, expected the path of a folder; set it in the file or as EUICC_AGENT_STATE_DIR',
       'transfer (from the file): found [], expected a section with windowBytes, blockTimeoutMs',
     ]);

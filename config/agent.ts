@@ -122,6 +122,13 @@ export const agentTable = {
         doc: 'File with the password of the access point, closed to others (mode 0600).',
       },
     },
+    certificateProfile: {
+      pinFile: {
+        kind: file('a file with the PIN', { secret: true }),
+        optional: true,
+        doc: "File with the PIN of the eUICC's certificate profile, closed to others (mode 0600), for operators that ask for the profile. A PIN that was refused is not tried again before the file is changed.",
+      },
+    },
     broker: {
       url: {
         kind: serverUrl('mqtt:', 'mqtts:'),

@@ -6,6 +6,7 @@ import { createVirtualClock, sleep, type VirtualClock } from '../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { type Log, Secret, silentLog } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
+import type { CertificatePin } from '../agent/certificate-pin.ts';
 import { createDownloads } from '../agent/downloads.ts';
 import type { Device } from '../agent/device.ts';
 import type { Journal } from '../agent/journal.ts';
@@ -17,7 +18,7 @@ import { ProfileInfoListRequest, ProfileInfoListResponse } from '../codec/rsp/pr
 import type { Ec } from '../crypto/ec.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
 import { openEuicc } from '../euicc/euicc.ts';
-import { manufactureEuicc } from '../euicc/manufacture.ts';
+import { manufactureEuicc, type Personalisation } from '../euicc/manufacture.ts';
 import { openCardStore } from '../euicc/store.ts';
 import { createMemoryFiles } from '../euicc/store-files.ts';
 import { openIsdR } from '../euicc/testing/terminal.ts';
@@ -50,6 +51,11 @@ export type MainJobWorldOptions = {
   readonly secondLayer?: 'scp03' | 'scp80';
   readonly euiccKey?: 'static' | 'dynamic';
   readonly securityModules?: 'single' | 'per-mno';
+  /** What the MNOs make of certificate profiles; they ask for none unless given. */
+  readonly certificateProfile?: Parameters<typeof openBackEnd>[0]['certificateProfile'];
+  /** What the card's maker made of it, and the device's owner knows of its PIN. */
+  readonly cardProfile?: Personalisation['certificateProfile'];
+  readonly certificatePin?: CertificatePin;
   readonly log?: Log;
   /** The curves of operators and card. */
   readonly ec?: Ec;
@@ -114,13 +120,15 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
     secondLayer: options.secondLayer ?? 'scp03',
     euiccKey: options.euiccKey ?? 'dynamic',
     securityModules: options.securityModules ?? 'single',
+    ...(options.certificateProfile === undefined ? {} : { certificateProfile: options.certificateProfile }),
   });
   const { euicc, mnos } = backEnd;
   const { eid } = euicc;
   const bootstrap = createBootstrap({ plmn: BOOTSTRAP_PLMN, random });
   await registerCard(backEnd, bootstrap);
   const { around } = options;
-  const made = await makeCard(backEnd, bootstrap, { ec, random, log });
+  const { cardProfile } = options;
+  const made = await makeCard(backEnd, bootstrap, { ec, random, log }, cardProfile);
   const card = around?.card(made.card) ?? made.card;
   const gate = createGate(broker);
   const radio = createRadioWorld({
@@ -160,6 +168,7 @@ export async function openMainJobWorld(options: MainJobWorldOptions = {}): Promi
     try {
       await runDevice({
         backEnd,
+        ...(options.certificatePin === undefined ? {} : { certificatePin: options.certificatePin }),
         clock,
         random,
         log,
@@ -268,6 +277,7 @@ export async function makeCard(
   { euicc }: BackEnd,
   { upp, iccid, name }: Bootstrap,
   { ec, random, log }: Tools,
+  certificateProfile?: Personalisation['certificateProfile'],
 ): Promise<{ readonly card: CardSlot; readonly closeCard: () => Promise<void> }> {
   const store = await openCardStore({
     path: 'card',
@@ -280,6 +290,7 @@ export async function makeCard(
     ec,
     personalisation: {
       ...euicc,
+      ...(certificateProfile === undefined ? {} : { certificateProfile }),
       euiccPrivateKey: euicc.euiccKey.privateKey,
       managed: true,
       profiles: [
@@ -345,6 +356,7 @@ function createGate(broker: MemoryBroker): {
 async function runDevice(
   parts: Tools & {
     readonly backEnd: BackEnd;
+    readonly certificatePin?: CertificatePin;
     readonly device: Device;
     readonly link: MessageLink;
     readonly journal: Journal;
@@ -385,6 +397,7 @@ async function runDevice(
       progress: () => {},
       operatorAt: (address) => backEnd.mnos.find(({ name }) => name === address)?.name,
       activationMno: 'mno-a',
+      ...(parts.certificatePin === undefined ? {} : { certificatePin: parts.certificatePin }),
     },
     { signal },
   );

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { type Log, Secret } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Ec } from '../crypto/ec.ts';
-import { keyIdentifier } from '../crypto/x509.ts';
+import { keyIdentifier, parseCertificate } from '../crypto/x509.ts';
 import { type IdentityFault, type ManufacturedEuicc, manufactureOrder } from '../operator/issuer/factory.ts';
 import {
   createCi,
@@ -15,6 +15,7 @@ import {
 import { createHlr, type Hlr } from '../operator/mno/hlr.ts';
 import { type Mno, openMno } from '../operator/mno/mno.ts';
 import { createMnoStore } from '../operator/mno/mno-records.ts';
+import type { ProfilePolicy } from '../operator/mno/profile-check.ts';
 import type { MnoStore } from '../operator/mno/mno-store.ts';
 import type { OfflineOptions } from '../operator/mno/offline.ts';
 import { signRightsGrant } from '../operator/rights-grant.ts';
@@ -78,6 +79,8 @@ export async function openBackEnd(options: {
   readonly euiccKey?: 'static' | 'dynamic';
   /** One key agreement pair in the eUICC for all SM-DPs, or one for each; one unless given. */
   readonly securityModules?: 'single' | 'per-mno';
+  /** What the MNOs make of eUICCs' certificate profiles; they ask for none unless given. */
+  readonly certificateProfile?: Omit<ProfilePolicy, 'ec' | 'trustedCis'>;
   readonly switchDeadlineMs: number;
   readonly witness: (needle: Needle) => void;
 }): Promise<BackEnd> {
@@ -154,6 +157,15 @@ export async function openBackEnd(options: {
       smdp,
       smsr: smsr.as(name),
       ...(options.euiccKey === 'static' ? { euiccKeys: smsr.as(name) } : {}),
+      ...(options.certificateProfile === undefined
+        ? {}
+        : {
+            profilePolicy: {
+              ...options.certificateProfile,
+              ec,
+              trustedCis: [parseCertificate(ci.certificate)],
+            },
+          }),
       policy: { contracts: MNOS.map((other) => other.name), adHoc: false, deleteAfterChange: true },
       partner: (other) => partners.get(other),
       link: options.openLink(`back-end-${name}`),

@@ -25,6 +25,7 @@ import type { MnoStore, OutgoingMessage, StepCommit } from './mno-store.ts';
 import { createPartner } from './partner.ts';
 import type { ChangePolicy } from './pcf.ts';
 import { ENDED, type Procedure, wordsOf } from './procedure.ts';
+import type { ProfilePolicy } from './profile-check.ts';
 import {
   activationRequest,
   confirmation,
@@ -43,6 +44,8 @@ export type MnoOptions = {
   readonly smsr: SmSr;
   /** Given, profiles are bound to the eUICC's static key (seed 57); otherwise it is asked for a new one each time (seed 59). */
   readonly euiccKeys?: EuiccKeys;
+  /** Given, eUICCs are asked for their certificate profile, and judged by it beside the SM-SR's verdict (seed 75). */
+  readonly profilePolicy?: ProfilePolicy;
   readonly policy: ChangePolicy;
   readonly partner: (name: string) => PartnerMno | undefined;
   readonly link: MessageLink;
@@ -76,6 +79,7 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
     smdp,
     smsr,
     ...(options.euiccKeys === undefined ? {} : { euiccKeys: options.euiccKeys }),
+    ...(options.profilePolicy === undefined ? {} : { profilePolicy: options.profilePolicy }),
     partner: options.partner,
     clock,
     random,

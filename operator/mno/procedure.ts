@@ -42,6 +42,8 @@ export type Procedure = {
   /** The SM-DP's transactionId and what it signed, to check the eUICC's answer against. */
   readonly rspTransaction: Uint8Array;
   readonly serverSigned1: Uint8Array;
+  /** The challenge over which the eUICC is to sign its certificate profile, where this MNO wants one. */
+  readonly profileChallenge?: Uint8Array;
   readonly maxBlockSize?: number;
   /** What the device's way to its card carries in one command, where that is less than 255 octets. */
   readonly maxCommandData?: number;

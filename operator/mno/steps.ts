@@ -7,6 +7,7 @@ import type { DownMessage, UpMessage, UpOf } from '../../codec/wire.ts';
 import { DEFAULT_BLOCK_SIZE } from '../../transport/manifest.ts';
 import type { EisProfile, EuiccKeys, PartnerMno, ScriptJob, SmDp, SmSr } from '../roles.ts';
 import { afterConfirmation, ENDED, type Procedure } from './procedure.ts';
+import { bothVerdicts, judgeStatus, profileChallenge, type ProfilePolicy } from './profile-check.ts';
 
 export type StepContext = {
   /** This MNO's name. */
@@ -15,6 +16,8 @@ export type StepContext = {
   readonly smsr: SmSr;
   /** Given, new procedures bind profiles to the static keys that it names. */
   readonly euiccKeys?: EuiccKeys;
+  /** Given, eUICCs are asked for their certificate profile and judged by it too. */
+  readonly profilePolicy?: ProfilePolicy;
   readonly partner: (name: string) => PartnerMno | undefined;
   readonly clock: Clock;
   readonly random: Random;
@@ -48,14 +51,19 @@ export async function activationRequest(
     euiccChallenge: message.euiccChallenge,
     euiccInfo1: message.euiccInfo1,
   });
+  const asked = profileChallenge(context.profilePolicy, context.random);
   return {
     procedure: {
+      ...asked,
       transaction: message.transaction,
       eid: message.eid,
       imei: message.imei,
       kind: message.kind,
       family: 'C',
-      keyMode: context.euiccKeys === undefined ? 'dynamic' : 'static',
+      keyMode:
+        context.euiccKeys === undefined && context.profilePolicy?.useStaticKey !== true
+          ? 'dynamic'
+          : 'static',
       secondLayer: 'scp03',
       step: 'authenticating',
       rspTransaction: answer.transactionId,
@@ -72,6 +80,9 @@ export async function activationRequest(
         serverSignature1: answer.serverSignature1,
         euiccCiPKIdToBeUsed: answer.euiccCiPKIdToBeUsed,
         serverCertificate: answer.serverCertificate,
+        ...(asked.profileChallenge === undefined
+          ? {}
+          : { certificateProfileChallenge: asked.profileChallenge }),
       },
     ],
   };
@@ -86,7 +97,7 @@ export async function authenticateResponse(
   if (procedure.step !== 'authenticating') return stale(procedure);
   const { mno, smsr, smdp } = context;
   const { eid } = procedure;
-  const verdict = await smsr.verifyEuicc({
+  const bySmSr = await smsr.verifyEuicc({
     mno,
     eid,
     imei: message.imei,
@@ -94,6 +105,8 @@ export async function authenticateResponse(
     serverSigned1: procedure.serverSigned1,
     authenticateServerResponse: message.authenticateServerResponse,
   });
+  const status = judgeStatus(context.profilePolicy, context.clock, message, procedure);
+  const verdict = bothVerdicts(bySmSr, status?.verdict);
   const judged = { ...procedure, verdict };
   if (!verdict.accepted) {
     const failed = verdict.checks.filter(({ ok }) => !ok).map(({ name }) => name);
@@ -107,10 +120,9 @@ export async function authenticateResponse(
   const donor = await donorOf(context, judged);
   if (donor !== undefined && 'refusal' in donor) return refuse(context, judged, donor.refusal);
   const transactionId = procedure.rspTransaction;
-  const keys =
-    procedure.keyMode === 'static'
-      ? await context.euiccKeys?.euiccKeys({ mno, eid, transactionId })
-      : undefined;
+  const fromSmSr = procedure.keyMode === 'static' && status?.ecasdCertificates === undefined;
+  const keys = fromSmSr ? await context.euiccKeys?.euiccKeys({ mno, eid, transactionId }) : undefined;
+  const ecasdCertificates = status?.ecasdCertificates ?? keys?.certificates;
   const { iccid } = await smdp.downloadOrder({ eid, orderId: procedure.orderId });
   const answer = await smdp.authenticateClient({
     transactionId,
@@ -118,7 +130,7 @@ export async function authenticateResponse(
     eid,
     iccid,
     verdict,
-    ...(keys === undefined ? {} : { ecasdCertificates: keys.certificates }),
+    ...(ecasdCertificates === undefined ? {} : { ecasdCertificates }),
   });
   return {
     procedure: { ...judged, step: 'preparing', iccid, ...(donor === undefined ? {} : { donor }) },
