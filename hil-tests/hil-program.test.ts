@@ -154,7 +154,7 @@ test('Ctrl-C in the middle of a change ends with the radio on again and the repo
 });
 
 test('whatever a modem says, JUnit XML and page stay whole', () => {
-  const nasty = `]]> <b a="1">'&amp;\0\x1b[31m\ud800\u{1f4f6}\ufffe\n\ttab`;
+  const nasty = `]]> <b a="1">'& &amp;\0\x1b[31m\ud800\u{1f4f6}\ufffe\n\ttab`;
   const report: HilReport = {
     target: nasty,
     startedAt: 0,

@@ -150,7 +150,7 @@ function noteOpen(context: StepContext): void {
 
 const eid: ReadStep = {
   id: 'eid',
-  title: 'The EID is read from the ECASD’s data',
+  title: 'The EID is read',
   async run(context) {
     const found = await onIsdR(context, (channel) => getEid(channel, { signal: context.signal }));
     context.note('EID', found);

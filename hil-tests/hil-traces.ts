@@ -13,7 +13,7 @@ import {
 } from '../codec/modem-trace.ts';
 import { openModem } from '../modem/modem.ts';
 import { probeModem } from '../modem/modem-probe.ts';
-import { createTraceAnswers } from '../modem/trace-answers.ts';
+import { createTraceAnswers, type TraceAnswers } from '../modem/trace-answers.ts';
 import { createTraceReplay, type TraceReplay } from '../modem/trace-replay.ts';
 import { READ_STEPS } from './hil-reads.ts';
 import { type HilTarget, runHil } from './hil-run.ts';
@@ -33,6 +33,8 @@ const RECORDED: readonly PersonalityName[] = [
   'fibocom-fm350',
   'nordic-nrf9160',
 ];
+/** Those whose runs also change things: the second one loses its port at each change of the profile. */
+const CHANGED: readonly PersonalityName[] = ['generic', 'quectel-eg25'];
 /** Time for a simulated modem to start and to find its network. */
 const START_MS = 20_000;
 
@@ -40,7 +42,7 @@ const START_MS = 20_000;
 export async function recordedTraces(): Promise<Readonly<Record<string, string>>> {
   const files: Record<string, string> = {};
   for (const name of RECORDED) files[`sim-${name}.jsonl`] = await recordRun(name, false);
-  files['sim-generic-write.jsonl'] = await recordRun('generic', true);
+  for (const name of CHANGED) files[`sim-${name}-write.jsonl`] = await recordRun(name, true);
   return files;
 }
 
@@ -107,7 +109,7 @@ export async function replayTrace(
   return replayed;
 }
 
-type Played = Pick<TraceReplay, 'openLink'>;
+type Played = Pick<TraceReplay, 'openLink'> & Partial<Pick<TraceAnswers, 'enter'>>;
 
 const PATIENCE_MS = 24 * 3_600_000;
 
@@ -165,6 +167,9 @@ async function repeatRun(
     reads: READ_STEPS.filter(({ id }) => recorded.has(id)),
     writes: WRITE_STEPS.filter(({ id }) => recorded.has(id)),
     probe: recorded.get('probe') !== 'skipped',
+    onEntry(entry) {
+      if (entry.is === 'event' && entry.event === 'step') replay.enter?.(String(entry.data['name']));
+    },
     ...(profile === undefined ? {} : { profile }),
   });
   return steps.map(({ id, verdict }) => ({

@@ -93,7 +93,8 @@ async function run(where: 'sim' | 'pty', flags: Flags): Promise<number> {
     trace.close();
     await writeFile(join(folder, 'junit.xml'), junitXml(report));
     await writeFile(join(folder, 'report.html'), hilPage(report, 'trace.jsonl'));
-    if (flags.keep !== undefined) await keepTrace(flags.keep, report, header);
+    if (flags.keep !== undefined && report.unreachable === undefined)
+      await keepTrace(flags.keep, report, header);
     print(reportText(report));
     print(`report: ${join(folder, 'report.html')}, ${join(folder, 'junit.xml')}`);
     return exitOf(report);

@@ -69,6 +69,8 @@ function connectionsOf(entries: readonly ReadEntry[]): readonly (readonly Step[]
   for (const entry of entries) {
     if (entry.is === 'octets') {
       const steps = connections.at(-1);
+      // What was written to a line that is gone was never sent.
+      if (steps?.at(-1)?.is === 'lost') continue;
       const step: Step = { is: entry.dir, line: entry.line, t: entry.t, entry };
       if (steps === undefined) connections.push([step]);
       else steps.push(step);
