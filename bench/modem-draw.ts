@@ -40,6 +40,9 @@ const FAULT_KINDS = Object.keys(FAULTS) as FaultKind[];
 /** At most so often, by what is counted. */
 const MOST = { apdu: 0.03, answer: 0.03, octet: 0.0002 } as const;
 const LONGEST_MS = 8_000;
+/** Answers that come when nobody waits for them any more are the ones that are mixed up most easily. */
+const LATE: readonly FaultKind[] = ['stall', 'pause'];
+const LATEST_MS = 60_000;
 const CME_NUMBERS = [3, 4, 10, 13, 14, 20, 100];
 
 function drawQuirks(dice: Dice): Pick<DrawnModem, 'label' | 'identity' | 'quirks'> {
@@ -66,7 +69,7 @@ function drawFault(dice: Dice, kind: FaultKind): Fault {
   const taken = 'argument' in row ? row.argument : undefined;
   const argument =
     taken === 'ms'
-      ? 100 + below(dice, LONGEST_MS)
+      ? 100 + below(dice, LATE.includes(kind) && dice.next() < 0.5 ? LATEST_MS : LONGEST_MS)
       : taken === 'cme'
         ? pick(dice, CME_NUMBERS)
         : 1 + below(dice, 8);

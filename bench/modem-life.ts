@@ -53,8 +53,8 @@ const LONGEST_TROUBLE_MS = 20 * 60_000;
 /** What an installation may take once nothing strikes any more, by the clock of the simulation. */
 const CALM_MS = 3_600_000;
 const ATTEMPTS = 3;
-/** Longer than any card is out or port away. */
-const SETTLING_MS = 30_000;
+/** Longer than any card is out, port away or answer late. */
+const SETTLING_MS = 90_000;
 const POLL_MS = 10_000;
 const RESTART_MS = 5_000;
 const RETRY_MS = 20_000;
