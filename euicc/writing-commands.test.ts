@@ -63,7 +63,7 @@ test('each command that writes does, at least once in the table', async () => {
   assert.deepEqual([...silent], ['AUTHENTICATE', 'TERMINAL RESPONSE', 'ENVELOPE']);
 });
 
-/** Functions whose power is cut in `tear.test.ts`, `tear-es10.test.ts`, `tear-files.test.ts` and `iot/tear.test.ts`. */
+/** Functions whose power is cut in `tear.test.ts`, `tear-es10.test.ts`, `tear-files.test.ts`, `iot/tear.test.ts` and `security-modules.test.ts`. */
 const WRITING_FUNCTIONS: ReadonlySet<number> = new Set([
   // SetDefaultDpAddress, LoadCRL, PrepareDownload, GetEUICCChallenge (ends an installation), NotificationSent, SetNickname
   0xbf3f,
@@ -76,6 +76,8 @@ const WRITING_FUNCTIONS: ReadonlySet<number> = new Set([
   0xbf64, 0xbf65,
   // EnableProfile, DisableProfile, DeleteProfile, eUICCMemoryReset
   0xbf31, 0xbf32, 0xbf33, 0xbf34,
+  // InstallSecurityModule
+  0xbf7d,
 ]);
 
 test('an ES10 function writes only where its power is cut in a test', async () => {
