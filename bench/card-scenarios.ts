@@ -26,6 +26,7 @@ import {
   samplePackage,
   type World,
 } from '../euicc/testing/world.ts';
+import { certificateProfile } from './card-profile-scenario.ts';
 import { SUBJECT_KEYS } from './card-subject.ts';
 import { below, type Dice, pick } from './mutate.ts';
 import { shapeOctets } from './shape-octets.ts';
@@ -380,4 +381,5 @@ export const SCENARIOS: readonly Scenario[] = [
   overTheAir,
   iot,
   iot,
+  certificateProfile,
 ];

@@ -4,7 +4,8 @@ import { type Log, Secret, silentLog } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
 import { parseIccid, parseImsi } from '../codec/ids.ts';
 import { KEYSETS, otaPackage } from '../euicc/testing/ota.ts';
-import { createTestPki, type TestPki } from '../euicc/testing/pki.ts';
+import { issueCertificate, KEY_USAGE } from '../crypto/x509.ts';
+import { createTestPki, TEST_EID, type TestPki } from '../euicc/testing/pki.ts';
 import {
   createWorld,
   ec,
@@ -54,12 +55,40 @@ export function subscriberPackage(iccid: string, targetBytes: number): Uint8Arra
   return buildProfilePackage({ ...SUBSCRIBER, iccid: parseIccid(iccid), targetBytes });
 }
 
+/** Of the certificate profile, for the runs that try it. */
+export const PROFILE_PIN = digits('27182818');
+const STATIC_KEY = ec.generate('P-256');
+
+function staticCertificate({ eum }: TestPki): Uint8Array {
+  const name = { country: 'XX', organization: 'Test EUM', commonName: 'EUM' };
+  return issueCertificate(
+    ec,
+    { name, ...eum.pair },
+    {
+      serialNumber: Uint8Array.of(0x45),
+      subject: { ...name, serialNumber: TEST_EID, commonName: 'ECASD' },
+      curve: STATIC_KEY.curve,
+      publicKey: STATIC_KEY.publicKey,
+      notBefore: Date.UTC(2025, 0, 1),
+      notAfter: Date.UTC(2055, 0, 1),
+      keyUsage: [KEY_USAGE.keyAgreement],
+    },
+  );
+}
+
 function hiddenOf({ pki }: World): readonly Hidden[] {
   const { k, opc, otaKeys, pin1, pin2, puk1, puk2, adm1 } = SUBSCRIBER;
-  const texts = { pin1, pin2, puk1, puk2, adm1 };
+  const texts = { pin1, pin2, puk1, puk2, adm1, 'the PIN of the certificate profile': PROFILE_PIN };
   const keys = { k, opc, kic: otaKeys.kic, kid: otaKeys.kid, kik: otaKeys.kik };
   const { enc, mac, dek } = ISD_R_KEYS;
-  const card = { enc, mac, dek, 'the private key': pki.euicc.pair.privateKey, 'the store key': STORE_KEY };
+  const card = {
+    'the static key': STATIC_KEY.privateKey,
+    enc,
+    mac,
+    dek,
+    'the private key': pki.euicc.pair.privateKey,
+    'the store key': STORE_KEY,
+  };
   return [
     ...Object.entries(texts).map(([name, text]) => ({ name, value: utf8Bytes(text.reveal()) })),
     ...Object.entries({ ...keys, ...card }).map(([name, value]) => ({ name, value: value.reveal() })),
@@ -84,6 +113,8 @@ export async function createSubject(options: {
     seed,
     managed,
     isdRKeys: SUBJECT_KEYS,
+    certificateProfile: { pin: PROFILE_PIN },
+    securityModules: [{ key: STATIC_KEY, certificate: staticCertificate(pki) }],
     log,
     profiles: [
       { upp: otaPackage(OS_SECRETS), metadata: sampleMetadata(ICCID_A), enabled: true },

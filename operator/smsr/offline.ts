@@ -36,13 +36,13 @@ export function verifyRegistered(
     const eis = await needEis(tx, owner, eid);
     const { euiccCertificate, eumCertificate } = eis;
     const modules = await eisModules(tx, owner, eid);
-    const certificates = {
-      euiccCertificate,
-      eumCertificate,
-      ecasdCertificates: modules.map(({ certificate }) => certificate),
-    };
-    const verdict = judge(context, eis, certificates.ecasdCertificates);
-    const evidenceHash = sha256(euiccCertificate, eumCertificate, ...certificates.ecasdCertificates);
+    const { verdict, ecasdCertificates } = judge(
+      context,
+      eis,
+      modules.map(({ certificate }) => certificate),
+    );
+    const certificates = { euiccCertificate, eumCertificate, ecasdCertificates };
+    const evidenceHash = sha256(euiccCertificate, eumCertificate, ...ecasdCertificates);
     await putVerdict(context, tx, { ...request, imei: eis.imei ?? '', evidenceHash, verdict });
     const details = { transactionId: toHex(transactionId), accepted: verdict.accepted };
     await note(context, tx, { actor: mno, action: 'verifyRegistered', eid, details });
@@ -50,7 +50,12 @@ export function verifyRegistered(
   });
 }
 
-function judge(context: SmSrContext, eis: EisTable, ecasdCertificates: readonly Uint8Array[]): Verdict {
+/** Of several static keys those that hold, as where the eUICC has a chain on each curve; one must. */
+function judge(
+  context: SmSrContext,
+  eis: EisTable,
+  registered: readonly Uint8Array[],
+): { readonly verdict: Verdict; readonly ecasdCertificates: readonly Uint8Array[] } {
   const { ec, trustedCis, clock, deniedFirmware } = context;
   const { eid, euiccCertificate, eumCertificate, euiccInfo2 } = eis;
   const trust = { crls: context.crls(), at: clock.wall() };
@@ -60,16 +65,23 @@ function judge(context: SmSrContext, eis: EisTable, ecasdCertificates: readonly 
     { euiccCertificate, eumCertificate, eid, proof: 'offline' },
     { ...trust, trustedCis, eisStatus: statusText(eis), deniedFirmware, ...firmware },
   );
-  const has = ecasdCertificates.length > 0;
+  const judged = registered.map((ecasdCertificate) => ({
+    ecasdCertificate,
+    ...verifyEcasdCertificate(ec, { ecasdCertificate, eumCertificate, eid }, trust),
+  }));
+  const good = judged.filter(({ accepted }) => accepted);
+  const shown = good.length > 0 ? good : judged;
   const checks: VerdictCheck[] = [
     ...chain.checks,
-    has ? { name: 'static key', ok: true } : { name: 'static key', ok: false, detail: 'the EIS has none' },
-    ...ecasdCertificates.flatMap(
-      (ecasdCertificate) =>
-        verifyEcasdCertificate(ec, { ecasdCertificate, eumCertificate, eid }, trust).checks,
-    ),
+    good.length > 0
+      ? { name: 'static key', ok: true }
+      : { name: 'static key', ok: false, detail: 'the EIS has none that holds' },
+    ...shown.flatMap((each) => each.checks),
   ];
-  return { accepted: checks.every(({ ok }) => ok), checks };
+  return {
+    verdict: { accepted: checks.every(({ ok }) => ok), checks },
+    ecasdCertificates: good.map(({ ecasdCertificate }) => ecasdCertificate),
+  };
 }
 
 /**
