@@ -173,9 +173,12 @@ export async function openPtyTarget(options: {
     { stdio: ['ignore', 'pipe', 'inherit'], detached: true },
   );
   const exited = once(child, 'exit');
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
   const close = async (): Promise<void> => {
     child.kill('SIGTERM');
     await exited;
+    process.removeListener('exit', kill);
     await rm(folder, { recursive: true, force: true });
   };
   try {

@@ -15,6 +15,12 @@ export type Identities = {
 };
 
 const EID_DIGITS = 32;
+/** The subscriber's number, and the area and cell that the device is in (3GPP TS 27.007, 7.1, 7.2, 10.1.20, 10.1.22). */
+const WHEREABOUTS = [
+  /\+CNUM:.*?(\d{6,})/g,
+  /\+C(?:G|E|5G)?REG:[^"]*"?([0-9A-Fa-f]{4,8})(?=")/g,
+  /\+C(?:G|E|5G)?REG:[^"]*"[0-9A-Fa-f]*"\s*,\s*"([0-9A-Fa-f]{4,9})/g,
+];
 
 /** The same identity is always replaced by the same other one. */
 export function createIdentities(): Identities {
@@ -69,9 +75,11 @@ export function createIdentities(): Identities {
         const digits = kind === 'imei' ? run.slice(0, 15) : run;
         found.push({ from: match.index, text: otherOf(kind, digits).padEnd(run.length, '0') });
       }
-      for (const match of text.matchAll(/\+CNUM:.*?(\d{6,})/g)) {
-        const [all, number = ''] = match;
-        found.push({ from: match.index + all.length - number.length, text: '0'.repeat(number.length) });
+      for (const pattern of WHEREABOUTS) {
+        for (const match of text.matchAll(pattern)) {
+          const [all, value = ''] = match;
+          found.push({ from: match.index + all.length - value.length, text: '0'.repeat(value.length) });
+        }
       }
       return found;
     },

@@ -205,6 +205,13 @@ test('an identity that is cut between two parts of a response is found', async (
   }
 });
 
+test('area and cell are covered with the identities, in answers and reports', async () => {
+  assert.deepEqual(
+    await shown(['>AT+CEREG?', '<+CEREG: 2,1,"1A2B","01234567",7', '<+CREG: 1,"00FF","AB12"', '<+CREG: 0,1']),
+    ['AT+CEREG?', '+CEREG: 2,1,"0000","00000000",7', '+CREG: 1,"0000","0000"', '+CREG: 0,1'],
+  );
+});
+
 test('without being asked for, identities stay', async () => {
   assert.deepEqual(await shown(['>AT+CGSN', `<${IMEI}`], { identities: false }), ['AT+CGSN', IMEI]);
 });
