@@ -1,5 +1,6 @@
-// SHA-256 and the comparison hashes of the RSP signatures (FIPS 180-4).
-import { createHash } from 'node:crypto';
+// SHA-256, its HMAC and the comparison hashes of the RSP signatures (FIPS 180-4).
+import { createHash, createHmac } from 'node:crypto';
+import type { Secret } from '../base/log.ts';
 
 /** SHA-256 over the parts in order, 32 octets. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
@@ -15,4 +16,9 @@ function digest(name: string, parts: readonly Uint8Array[]): Uint8Array {
   const hash = createHash(name);
   for (const part of parts) hash.update(part);
   return Uint8Array.from(hash.digest());
+}
+
+/** HMAC with SHA-256 (RFC 2104), 32 octets. */
+export function hmacSha256(key: Secret<Uint8Array>, data: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHmac('sha256', key.reveal()).update(data).digest());
 }

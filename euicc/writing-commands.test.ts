@@ -5,7 +5,8 @@ import { fromHex, toHex } from '../base/bytes.ts';
 import { INSTRUCTIONS } from './os/instructions.ts';
 import { ES10_FUNCTIONS } from './isd-r.ts';
 import { osWorld } from './testing/os-card.ts';
-import { STATES, TABLE } from './testing/status-word-table.ts';
+import { STATES } from './testing/status-word-states.ts';
+import { TABLE } from './testing/status-word-table.ts';
 import { openIsdR, raw } from './testing/terminal.ts';
 import { createWorld } from './testing/world.ts';
 

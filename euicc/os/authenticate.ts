@@ -2,55 +2,39 @@
 import { concat } from '../../base/bytes.ts';
 import { type CommandApdu, SW } from '../../codec/apdu.ts';
 import type { NaaContent } from '../profile-content.ts';
-import { childByFid } from '../file-system.ts';
 import { type Card, type Channel, type Instruction, INTERINDUSTRY } from './card.ts';
 import { ok, refuse, type Reply, status } from './reply.ts';
+import { AID_ISIM, hasService, requireGlobalPin } from './usim.ts';
 
 const GSM_CONTEXT = 0x80;
 const UMTS_CONTEXT = 0x81;
 const CHALLENGE_OCTETS = 16;
 const TAG_SUCCESS = 0xdb;
 const TAG_RESYNC = 0xdc;
-const GLOBAL_PIN = 0x01;
 /** Authentication error: the security context is not supported here. */
 const SW_CONTEXT = 0x9864;
 
-const FID_UST = 0x6f38;
 /** Services of a USIM (3GPP TS 31.102, 4.2.8). */
 const GSM_ACCESS = 27;
 const GSM_SECURITY_CONTEXT = 38;
-const ISIM_AIDS = 'A0000000871004';
-
-/** Whether the service table of the USIM on the channel has a service; undefined where there is no table. */
-function hasService(card: Card, channel: Channel, service: number): boolean | undefined {
-  const { files } = card.profile;
-  const table = channel.adf === undefined ? undefined : childByFid(files, channel.adf, FID_UST);
-  if (table?.kind !== 'file') return undefined;
-  const octet = files.body(table)[(service - 1) >> 3] ?? 0;
-  return (octet & (1 << ((service - 1) & 7))) !== 0;
-}
 
 /** The application selected on the channel, where it authenticates and its PIN is satisfied. */
 function naaOf(card: Card, channel: Channel): NaaContent & { readonly aka: number } {
-  const { content, pins } = card.profile;
-  const naa = content.naas.find(({ aid }) => aid === channel.adf?.content.aid);
+  const naa = card.profile.content.naas.find(({ aid }) => aid === channel.adf?.content.aid);
   if (naa?.aka === undefined || channel.adf === undefined) refuse(SW.conditionsOfUse);
-  const folder = channel.adf.content;
-  if (pins.find(folder, GLOBAL_PIN) !== undefined && !pins.isSatisfied(folder, GLOBAL_PIN)) {
-    refuse(SW.securityStatus);
-  }
+  requireGlobalPin(card, channel.adf);
   return { ...naa, aka: naa.aka };
 }
 
 function authenticate(card: Card, channel: Channel, { p1, p2, data }: CommandApdu): Reply {
   if (p1 !== 0 || (p2 !== GSM_CONTEXT && p2 !== UMTS_CONTEXT)) refuse(SW.incorrectP1P2);
   const { aid, aka, type } = naaOf(card, channel);
-  const isIsim = type === 'isim' || aid.startsWith(ISIM_AIDS);
+  const isIsim = type === 'isim' || aid.startsWith(AID_ISIM);
   const [rand, autn, ...more] = fields(data);
   if (rand?.length !== CHALLENGE_OCTETS || more.length > 0) refuse(SW.wrongLength);
   if (p2 === GSM_CONTEXT) {
     if (isIsim) refuse(SW.incorrectP1P2);
-    if (hasService(card, channel, GSM_SECURITY_CONTEXT) === false) refuse(SW_CONTEXT);
+    if (hasService(card, channel.adf, GSM_SECURITY_CONTEXT) === false) refuse(SW_CONTEXT);
     if (autn !== undefined) refuse(SW.wrongLength);
     const keys = card.profile.aka.gsm(aka, rand);
     if (keys === undefined) refuse(SW_CONTEXT);
@@ -61,7 +45,7 @@ function authenticate(card: Card, channel: Channel, { p1, p2, data }: CommandApd
   switch (outcome.is) {
     case 'ok': {
       const { res, ck, ik, kc } = outcome;
-      const withKc = !isIsim && hasService(card, channel, GSM_ACCESS) === true;
+      const withKc = !isIsim && hasService(card, channel.adf, GSM_ACCESS) === true;
       const values = withKc ? [res, ck, ik, kc] : [res, ck, ik];
       return ok(concat(Uint8Array.of(TAG_SUCCESS), ...values.map(withLength)));
     }

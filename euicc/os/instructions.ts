@@ -6,6 +6,7 @@ import { CAT_INSTRUCTIONS } from './cat-commands.ts';
 import { CHANNEL_INSTRUCTIONS } from './channels.ts';
 import { DATA_INSTRUCTIONS } from './data-objects.ts';
 import { FILE_INSTRUCTIONS } from './files.ts';
+import { IDENTITY_INSTRUCTIONS } from './identity.ts';
 import { PIN_INSTRUCTIONS } from './pin-commands.ts';
 import { RECORD_INSTRUCTIONS } from './records.ts';
 import { SELECT_INSTRUCTIONS } from './select.ts';
@@ -20,6 +21,7 @@ export const INSTRUCTIONS: ReadonlyMap<number, Instruction> = new Map(
     ...CARD_OBJECT_INSTRUCTIONS,
     ...PIN_INSTRUCTIONS,
     ...AUTHENTICATION_INSTRUCTIONS,
+    ...IDENTITY_INSTRUCTIONS,
     ...CAT_INSTRUCTIONS,
   ].map((instruction) => [instruction.ins, instruction]),
 );

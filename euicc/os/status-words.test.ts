@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fromHex, toHex } from '../../base/bytes.ts';
 import { osCard, SELECT_USIM, transcript, VERIFY_1 } from '../testing/os-card.ts';
-import { BASIC_ONLY, EITHER_CLASS, HEADERS, STATES, TABLE } from '../testing/status-word-table.ts';
+import { STATES } from '../testing/status-word-states.ts';
+import { BASIC_ONLY, EITHER_CLASS, HEADERS, TABLE } from '../testing/status-word-table.ts';
 import { raw } from '../testing/terminal.ts';
 
 describe('status words', () => {

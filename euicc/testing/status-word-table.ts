@@ -1,40 +1,11 @@
 // Commands under every fault, and the status word that each is answered with (ETSI TS 102 221, 10.2).
 import { USIM_AID } from '../profile-samples.ts';
 import { PIN } from './os-card.ts';
+import type { StateName } from './status-word-states.ts';
 
 const WRONG = '39393939FFFFFFFF';
 const PUK = '3838383838383838';
 const CHALLENGE = `10${'00'.repeat(16)}10${'00'.repeat(16)}`;
-
-/** What leads to a state; each command is answered with success. */
-export const STATES = {
-  'after the reset': [],
-  USIM: [`00A4040C0C${USIM_AID}`],
-  'USIM, PIN': [`00A4040C0C${USIM_AID}`, `0020000108${PIN}`],
-  transparent: [`00A4040C0C${USIM_AID}`, `0020000108${PIN}`, '00A4000C024F42'],
-  'transparent, both PINs': [
-    `00A4040C0C${USIM_AID}`,
-    `0020000108${PIN}`,
-    `0020008108${PIN}`,
-    '00A4000C024F42',
-  ],
-  locked: [`00A4040C0C${USIM_AID}`, '00A4000C024F43'],
-  linear: [`00A4040C0C${USIM_AID}`, `0020000108${PIN}`, '00A4000C024F40'],
-  'linear, ADM': [`00A4040C0C${USIM_AID}`, `0020000A08${PIN}`, '00A4000C024F40'],
-  'linear, no PIN': [`00A4040C0C${USIM_AID}`, '00A4000C024F40'],
-  cyclic: [`00A4040C0C${USIM_AID}`, `0020000108${PIN}`, '00A4000C024F41', '00DC000303000005'],
-  'cyclic, no PIN': [`00A4040C0C${USIM_AID}`, '00A4000C024F41'],
-  'BER-TLV': [`00A4040C0C${USIM_AID}`, `0020000108${PIN}`, '00A4000C024F44'],
-  deactivated: [
-    `00A4040C0C${USIM_AID}`,
-    `0020000108${PIN}`,
-    `0020000A08${PIN}`,
-    '00A4000C024F40',
-    '00040000',
-  ],
-  'PIN disabled': [`0026000108${PIN}`],
-} as const satisfies Record<string, readonly string[]>;
-type StateName = keyof typeof STATES;
 
 type Row = readonly [state: StateName, command: string, sw: string];
 
@@ -291,6 +262,14 @@ export const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ['USIM, PIN', `0088008123${CHALLENGE}FF00`, '6700'],
     ['USIM, PIN', `0088008022${CHALLENGE}00`, '6700'],
     ['USIM, PIN', `0089008122${CHALLENGE}00`, '6D00'],
+  ],
+  'GET IDENTITY': [
+    ['after the reset', '8078000100', '6985'],
+    ['USIM, PIN', '8078000100', '6985'],
+    ['USIM, PIN', '8078000200', '6A86'],
+    ['USIM, PIN', '8078010100', '6A86'],
+    ['USIM, PIN', '80780001010000', '6700'],
+    ['USIM, PIN', '0078000100', '6E00'],
   ],
   'GET CHALLENGE': [
     ['after the reset', '0084000008', '9000'],
