@@ -104,7 +104,8 @@ export async function loadBundleFile(
   const log = createLog({ clock, level: 'warn', out: (line) => void process.stderr.write(`${line}\n`) });
   const ec = createNobleEc(systemRandom);
   const operators = await loadOperators(config);
-  const bundle = checkBundle({ ec, operators, clock, log }, await readFileOf(path));
+  const content = await readFileOf(path);
+  const bundle = checkBundle({ ec, operators, clock, log }, content);
   const folder = config.state.dir;
   const closers: (() => Promise<void>)[] = [];
   try {
@@ -116,19 +117,21 @@ export async function loadBundleFile(
     }
     const modem = await openModemAt(modemAddressOf(config), { clock, log: silentLog });
     closers.push(() => modem.close());
-    const answer = await loadBundle(
-      {
-        addressOf: (mno) => config.operators.find(({ name }) => name === mno)?.address,
-        card: () => modem.openCard(),
-        attempts: {
-          begun: (transactionId) => readBundleAttempts(folder, transactionId),
-          begin: (transactionId, count) => writeBundleAttempts(folder, transactionId, count),
+    const answer = await modem.hurry(content.length, () =>
+      loadBundle(
+        {
+          addressOf: (mno) => config.operators.find(({ name }) => name === mno)?.address,
+          card: () => modem.openCard(),
+          attempts: {
+            begun: (transactionId) => readBundleAttempts(folder, transactionId),
+            begin: (transactionId, count) => writeBundleAttempts(folder, transactionId, count),
+          },
+          clock,
+          log,
+          ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
         },
-        clock,
-        log,
-        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-      },
-      bundle,
+        bundle,
+      ),
     );
     const encoded = bundleAnswer.encode(answer);
     await writeBundleAnswer(folder, answer.transactionId, encoded);

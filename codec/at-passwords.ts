@@ -1,6 +1,7 @@
 // Where AT command lines hold a PIN or a password: 3GPP TS 27.007 8.3, 7.4, 7.5, 10.1.31, and what vendors have instead.
 /** Commands with a PIN or password among their parameters (3GPP TS 27.007, 8.3, 7.4, 7.5; data authentication). */
-const PASSWORDS = /[+^#%*$](?:CPIN2?|CLCK|CPWD|CGAUTH|QICSGP|AUTHDATA|PDPAUTH|UAUTHREQ|QCPDPP)\s*=((?:"[^"]*"?|[^;"])*)/gi;
+const PASSWORDS =
+  /[+^#%*$](?:CPIN2?|CLCK|CPWD|CGAUTH|QICSGP|AUTHDATA|PDPAUTH|UAUTHREQ|QCPDPP)\s*=((?:"[^"]*"?|[^;"])*)/gi;
 const PASSWORD = /"([^"]*)"?|(?<![\w"])(\d{4,8})(?![\w"])/g;
 /** Facilities such as "SC" are no secret. */
 const SHORTEST_PASSWORD = 3;
