@@ -1,10 +1,11 @@
 // PUT KEY and DELETE KEY to the security domains of a profile, over SCP03 and over SCP80.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { concat, toHex } from '../../base/bytes.ts';
+import { concat, fromHex, toHex } from '../../base/bytes.ts';
 import { Secret } from '../../base/log.ts';
 import type { CommandApdu } from '../../codec/apdu.ts';
 import { deleteKeyCommand, putKeyCommand } from '../../codec/put-key.ts';
+import { decodeResponseScript } from '../../codec/script.ts';
 import { aesKeyCheckValue } from '../../crypto/aes.ts';
 import { desEcbEncrypt, desKeyCheckValue } from '../../crypto/des.ts';
 import { encryptWithDek } from '../../crypto/scp03.ts';
@@ -23,7 +24,7 @@ import {
   versions,
 } from '../testing/domains.ts';
 import { keysetOf, putKeyset } from '../testing/management.ts';
-import { spiOf } from '../testing/ota.ts';
+import { sendRemote, spiOf } from '../testing/ota.ts';
 import { tearAtEveryWrite } from '../testing/tear.ts';
 import { exchange } from '../testing/terminal.ts';
 
@@ -111,6 +112,25 @@ describe("PUT KEY to the operator's security domain", () => {
         spi,
       );
     }
+  });
+
+  test('is not reached by a script that claims to go on where a proved one ended, and does not end it', async () => {
+    const { card } = await domainWorld();
+    const keys = { ...SUB_KEYS, kvn: 1 };
+    const secure = domainTarget(keys, { tar: TAR_SUB_SD });
+    const bare = domainTarget(keys, { tar: TAR_SUB_SD, spi: spiOf('0001') });
+    const [first, last] = ['830101', '830103'].map((chaining) =>
+      fromHex(`AA0D${chaining}220880F28002024F0000`),
+    );
+    assert.ok(first && last);
+    const responses = async (target: typeof secure, counter: number, data: Uint8Array): Promise<unknown> => {
+      const proof = await sendRemote(card, target, counter, data);
+      const { chaining, responses: told } = decodeResponseScript(proof.data);
+      return chaining ?? told.map((response) => toHex(response).slice(-4));
+    };
+    assert.deepEqual(await responses(secure, 1, first), ['9000']);
+    assert.deepEqual(await responses(bare, 0, last), 1, 'there is no script before it');
+    assert.deepEqual(await responses(secure, 2, last), ['9000']);
   });
 
   const faults: readonly (readonly [string, CommandApdu, string])[] = [

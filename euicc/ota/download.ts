@@ -51,18 +51,19 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
 
   const sessionsOf = (
     card: Card,
-    tar: string,
+    /** TAR and keyset: nobody goes on in a session that was begun under other keys, nor ends it. */
+    name: string,
     application: RemoteApplication,
     version: number | undefined,
   ): Sessions => ({
     begin: () => createRemoteSession(card.state, application.commands(version)),
     resume() {
-      const previous = kept.get(tar);
-      kept.delete(tar);
+      const previous = kept.get(name);
+      kept.delete(name);
       return previous?.profile === card.profile ? previous.session : undefined;
     },
-    end: () => void kept.delete(tar),
-    keep: (session) => void kept.set(tar, { profile: card.profile, session }),
+    end: () => void kept.delete(name),
+    keep: (session) => void kept.set(name, { profile: card.profile, session }),
   });
 
   const submit = (card: Card, { originator, serviceCentre }: ReceivedPacket, packet: Uint8Array): void => {
@@ -132,7 +133,7 @@ export function createSmsPpDownload(isdR: IsdR, log: Log): EnvelopeHandler {
     const inReport = MAX_USER_DATA - RESPONSE_OCTETS;
     const version = parts.spi.integrity === 'cc' ? judged.version : undefined;
     const room = parts.spi.por !== 'always' || card.cat.canSend(MOST_MESSAGES) ? MAX_RESPONSE : inReport;
-    const sessions = sessionsOf(card, toHex(parts.tar), application, version);
+    const sessions = sessionsOf(card, `${toHex(parts.tar)} under ${version ?? 'none'}`, application, version);
     const { cat } = card;
     return runPausing((pause) => {
       const toolkit: Toolkit = {
