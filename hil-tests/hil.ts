@@ -269,7 +269,9 @@ try {
   if (thrown instanceof CommanderError) {
     process.exitCode = thrown.exitCode === 0 ? HIL_EXIT.ok : HIL_EXIT.usage;
   } else {
-    note(isAgentError(thrown) ? thrown.message : (errorOf(thrown).stack ?? String(thrown)));
+    const error = errorOf(thrown);
+    // What the system says of a file needs no stack.
+    note(isAgentError(thrown) || 'code' in error ? error.message : (error.stack ?? error.message));
     process.exitCode = HIL_EXIT.internal;
   }
 }

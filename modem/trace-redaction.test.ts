@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { concat, toHex, utf8Bytes } from '../base/bytes.ts';
 import { createVirtualClock } from '../base/clock.ts';
 import { Secret, silentLog } from '../base/log.ts';
@@ -226,6 +227,57 @@ test('a report is covered like the trace', async () => {
   assert.equal(covered.length, said.length);
   for (const secret of [IMEI, ICCID, EID]) assert.ok(!covered.includes(secret));
   assert.equal(redactor.text(covered), covered, 'what stands for an identity is none itself');
+});
+
+test('whatever is on the line, as many octets are left as there were, and what stands for others is marked', () => {
+  const piece = fc.constantFrom(
+    'AT+CSIM=10,"',
+    'AT+CGLA=1,10,"',
+    '+CGLA: 46,"',
+    '+CRSM: 144,0,"',
+    '5A0A98214365870921436587',
+    '00200001083437313100FFFFFF',
+    '80E2910003870102',
+    '0088008110',
+    '9000"',
+    '6110',
+    '\r\n',
+    '\r',
+    ICCID,
+    IMSI,
+    EID,
+    ',',
+    '"',
+    '+CPIN="1234',
+    '+CREG: 1,"',
+    '\u0000\u00ff',
+  );
+  const entry = fc.record({
+    is: fc.constant('octets' as const),
+    t: fc.constant(0),
+    dir: fc.constantFrom('out' as const, 'in' as const),
+    octets: fc
+      .array(piece, { maxLength: 6 })
+      .map((pieces) => Uint8Array.from(pieces.join(''), (character) => character.charCodeAt(0))),
+  });
+  fc.assert(
+    fc.property(fc.array(entry, { maxLength: 8 }), fc.boolean(), (entries, identities) => {
+      const redactor = createTraceRedactor({ identities });
+      const once = redactor.redact(entries);
+      const lengths = (list: readonly TraceEntry[]) =>
+        list.map((each) => (each.is === 'octets' ? each.octets.length : 0));
+      assert.deepEqual(lengths(once), lengths(entries));
+      for (const [i, each] of once.entries()) {
+        const before = entries[i];
+        if (each.is !== 'octets' || before === undefined) continue;
+        const masked = new Set(
+          (each.masked ?? []).flatMap(([from, n]) => Array.from({ length: n }, (_, k) => from + k)),
+        );
+        assert.ok([...masked].every((at) => at < each.octets.length));
+        assert.ok(each.octets.every((octet, at) => octet === before.octets[at] || masked.has(at)));
+      }
+    }),
+  );
 });
 
 test('a session with a PIN, recorded without secrets and identities, plays to a driver with another PIN', async () => {
