@@ -34,13 +34,24 @@ export const lastSwitchType = cborMap({
 
 export type LastSwitch = ReturnType<typeof lastSwitchType.fromCbor>;
 
-/** The switch that `event` ends; undefined where it ends none. */
-export function switchEndedBy(state: State, event: Event, wallMs: number): LastSwitch | undefined {
+/**
+ * What is known of the last switch when `event` ends a script; undefined where nothing is new. A profile that was disabled or
+ * deleted on an operator's command is not expected to be enabled any more.
+ */
+export function switchEndedBy(
+  state: State,
+  event: Event,
+  { wallMs, before }: { readonly wallMs: number; readonly before: LastSwitch | undefined },
+): LastSwitch | undefined {
   if (event.is !== 'answered' || event.message.is !== 'scriptReport') return undefined;
-  if (state.at !== 'working' || state.command.is !== 'script' || state.command.purpose !== 'enable')
-    return undefined;
+  if (state.at !== 'working' || state.command.is !== 'script') return undefined;
   const { outcome, enabledIccid, ladder } = event.message;
   const { mno, transaction } = state.order;
+  if (state.command.purpose !== 'enable') {
+    if (outcome !== 'done' || before === undefined || before.iccid !== state.command.iccid) return undefined;
+    const { iccid: _, reverted: __, told: ___, ...rest } = before;
+    return rest;
+  }
   return {
     mno,
     transaction,

@@ -93,7 +93,10 @@ export async function runAgent(
     journalLock.run(async () => {
       const state = reduce(durable.state, event);
       if (state === durable.state) return false;
-      const ended = switchEndedBy(durable.state, event, clock.wall());
+      const ended = switchEndedBy(durable.state, event, {
+        wallMs: clock.wall(),
+        before: durable.lastSwitch,
+      });
       await keep({ ...durable, state, ...(ended === undefined ? {} : { lastSwitch: ended }) }, event.is);
       return true;
     });
