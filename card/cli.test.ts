@@ -238,3 +238,18 @@ test('a card is made with a security module for each SM-DP, or with one for all'
   const wrong = await run(['create', at('c'), '--issuer', at('pki'), '--security-module', 'mno-a']);
   assert.equal(wrong.code, 2);
 });
+
+test('a card is in S8 mode, or in S16 mode where it is asked for', async (t) => {
+  const folder = temporaryFolder(t);
+  const pki = join(folder, 'pki');
+  await runWell(['issuer', pki, '--curve', 'P-256']);
+  for (const [name, flags] of [
+    ['S8', []],
+    ['S16', ['--scp03-mode', 'S16']],
+  ] as const) {
+    const card = join(folder, `${name}.card`);
+    await runWell(['create', card, '--issuer', pki, '--managed', join(folder, 'isdr.json'), ...flags]);
+    assert.match(await runWell(['info', card]), new RegExp(`^scp03Mode: ${name}$`, 'm'));
+  }
+  assert.equal((await run(['create', 'x', '--issuer', pki, '--scp03-mode', 'S32'])).code, 2);
+});
