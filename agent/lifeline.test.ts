@@ -5,11 +5,12 @@ import { createLifeline } from './lifeline.ts';
 
 const MINUTE = 60_000;
 
-function rig() {
+function rig(chance = 0) {
   const clock = createVirtualClock();
   const refreshes: string[] = [];
   const lifeline = createLifeline({
     clock,
+    random: { bytes: (length) => new Uint8Array(length).fill(chance) },
     refresh: async (attempt) => void refreshes.push(`${attempt} at ${clock.now() / MINUTE}`),
   });
   return { clock, lifeline, refreshes };
@@ -37,4 +38,11 @@ test('whatever comes through ends the wait and begins the count again', async ()
   lifeline.close();
   await clock.advance(1_000 * MINUTE);
   assert.equal(refreshes.length, 2);
+});
+
+test('devices of one fleet do not begin anew all at once', async () => {
+  const { clock, lifeline, refreshes } = rig(128);
+  lifeline.missed();
+  await clock.advance(60 * MINUTE);
+  assert.deepEqual(refreshes, ['1 at 22.5']);
 });

@@ -86,7 +86,7 @@ export async function runAgent(
     changed();
   };
 
-  const lifeline = createLifeline({ clock, refresh: (attempt) => wake(attempt, true) });
+  const lifeline = createLifeline({ clock, random, refresh: (attempt) => wake(attempt, true) });
 
   /** Journals what an event leads to. Answers whether it changed anything. */
   const happen = (event: Event): Promise<boolean> =>
