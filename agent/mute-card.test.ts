@@ -42,7 +42,7 @@ test('a card that does not even show its ICCID is started anew, one that does is
   const [silent, well] = [device(1), device(0)];
   assert.equal(await wakeMuteCard({ device: silent, log: silentLog }, 3), true);
   assert.equal(await wakeMuteCard({ device: well, log: silentLog }, 3), false);
-  assert.deepEqual([silent.refreshed, well.refreshed], [['restart'], []]);
+  assert.deepEqual([silent.refreshed, well.refreshed], [['radio-cycle'], []]);
   assert.equal(await wakeMuteCard({ device: well, log: silentLog }, 2, { anyway: true }), true);
   assert.deepEqual(well.refreshed, ['restart']);
 });

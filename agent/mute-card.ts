@@ -21,7 +21,8 @@ export async function wakeMuteCard(
   log.write('warn', 'agent.card', 'the card is started anew', { attempt });
   try {
     const { steps } = device.modem;
-    const step = steps[Math.min(attempt, steps.length) - 1];
+    // Not every modem has what its family's last step asks of it: after that one the first comes again.
+    const step = steps[(attempt - 1) % Math.max(1, steps.length)];
     if (step !== undefined) await device.modem.take(step, options);
   } catch (error) {
     if (!isAgentError(error) || error.code === 'ABORTED') throw error;

@@ -18,6 +18,8 @@ export function leaks({ drawn, witness }: Subject, modem: SimModem, asking: numb
   if (modem.faults.struck['exhaust'] !== undefined) return [];
   // Without +CCHC nothing can be closed: a session is used again as long as the line lives.
   if (drawn.quirks.missing?.includes('+CCHC') === true) return [];
+  // A handle of 64 bits that got lost on the line cannot be guessed: the card's next reset closes its session.
+  if (drawn.quirks.sessionIds === 'handles') return [];
   const open = witness.openChannels().filter((channel) => channel !== asking);
   const allowed = drawn.quirks.ownLpa === true ? 1 : 0;
   return open.length > allowed ? [`channels ${open.join(', ')} are left open`] : [];
