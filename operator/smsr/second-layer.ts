@@ -117,7 +117,7 @@ export function provedCounter(
   hostChallenge: Uint8Array,
   response: ResponseApdu,
 ): CounterEvidence {
-  if (response.sw !== SW.ok)
+  if (normal(response.sw) !== SW.ok)
     return { proved: false, why: `INITIALIZE UPDATE answered ${swText(response.sw)}` };
   try {
     const { sequenceCounter, cardChallenge, cardCryptogram } = parseInitializeUpdate(response.data);
