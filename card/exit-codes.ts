@@ -66,6 +66,12 @@ export const CARD_EXITS = [
     advice: 'see that the address is free and of this machine',
     codes: ['ADDRESS_FAILED'],
   },
+  {
+    exit: 15,
+    text: 'the power of the card was cut where `serve --cut-write` says',
+    advice: 'serve the card again to see what is left',
+    codes: ['CLOSED'],
+  },
 ] as const satisfies readonly ExitRow[];
 
 /** The row for an error's code; undefined when the table has none: a fault of the program. */

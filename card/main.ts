@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The virtual eUICC's command line: the only place that knows arguments, files, signals and exit codes.
-import { openSync, readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { realClock } from '../base/clock.ts';
@@ -14,7 +14,6 @@ import { createNodeEc } from '../crypto/ec-node.ts';
 import { createCard, type CreatedCard } from './create-card.ts';
 import { decodeCommand } from './decode.ts';
 import { cardExitOf, EXIT_FAULTS, EXIT_INTERNAL, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
-import { failed } from './files.ts';
 import { cardInfoText, readCardInfo } from './info.ts';
 import { CURVES, writeNewIssuer } from './new-issuer.ts';
 import { openCardCopy, openCardFile } from './open-card.ts';
@@ -26,7 +25,7 @@ import {
   serveVpcdListener,
   type ServeContext,
 } from './serve.ts';
-import { tracedCard, type TraceLine } from './served-card.ts';
+import { tracedCard, traceTo } from './served-card.ts';
 import { KEY_VARIABLE } from './store-key.ts';
 import { VPCD_PORT } from './vpcd-frames.ts';
 
@@ -132,6 +131,7 @@ type ServeFlags = KeyFlags & {
   readonly vpcdListen?: Address;
   readonly logLevel: LogLevel;
   readonly trace?: string;
+  readonly cutWrite?: number;
 };
 
 function frontOf({ stdio, tcp, vpcd, vpcdListen }: ServeFlags): (context: ServeContext) => Promise<void> {
@@ -154,22 +154,21 @@ function frontOf({ stdio, tcp, vpcd, vpcdListen }: ServeFlags): (context: ServeC
   return front;
 }
 
-function traceTo(file: string): (line: TraceLine) => void {
-  try {
-    const descriptor = openSync(file, 'a', 0o600);
-    return (line) => void writeSync(descriptor, `${JSON.stringify(line)}\n`);
-  } catch (cause) {
-    throw failed(file, cause);
-  }
-}
-
 async function serve(card: string, flags: ServeFlags): Promise<void> {
   const front = frontOf(flags);
   const out = (line: string): void => void process.stderr.write(`${line}\n`);
   const log = createLog({ clock: realClock, level: flags.logLevel, out });
   const trace = flags.trace === undefined ? undefined : traceTo(flags.trace);
-  const euicc = await openCardFile({ ec, random: systemRandom, log }, card, keyOptions(flags));
   const stop = new AbortController();
+  const { cutWrite: at } = flags;
+  let isCut = false;
+  const onCut = (): void => {
+    isCut = true;
+    log.write('warn', 'card', 'the power was cut as --cut-write says', { write: at });
+    stop.abort();
+  };
+  const cut = at === undefined ? undefined : { at, onCut };
+  const euicc = await openCardFile({ ec, random: systemRandom, log }, card, keyOptions(flags), cut);
   let giveUp = (): void => {};
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
@@ -188,6 +187,7 @@ async function serve(card: string, flags: ServeFlags): Promise<void> {
     // A pipe that stays open must not keep a program that has ended.
     process.stdin.destroy();
   }
+  if (isCut) throw new AgentError('CLOSED', { what: 'power' });
 }
 
 async function info(card: string, flags: KeyFlags & { readonly json?: true }): Promise<void> {
@@ -265,7 +265,7 @@ function buildProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'euicc-card: ')) })
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 2 wrong usage, 3 decoded with faults, 10 to 14 see docs/exit-codes.md.',
+      '\nExit codes: 0 done, 2 wrong usage, 3 decoded with faults, 10 to 15 see docs/exit-codes.md.',
     );
   const keyFile = [
     '--key-file <file>',
@@ -337,6 +337,11 @@ function buildProgram(): Command {
     .option('--tcp <host:port>', 'lines of JSON on TCP', address(JSON_PORT))
     .option('--stdio', 'lines of JSON on standard input and output')
     .option('--trace <file>', 'append what passes, for euicc-card decode; PINs are left out')
+    .option(
+      '--cut-write <n>',
+      'lose the power half way through the n-th write to the card file',
+      whole(2 ** 31),
+    )
     .addOption(
       new Option('--log-level <level>', 'least level')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])

@@ -5,24 +5,34 @@ import { acquireProcessLock } from '../config/process-lock.ts';
 import type { Ec } from '../crypto/ec.ts';
 import { type Euicc, openEuicc } from '../euicc/euicc.ts';
 import { type CardStore, isCardFile, openCardStore } from '../euicc/store.ts';
-import { createMemoryFiles } from '../euicc/store-files.ts';
+import { createMemoryFiles, createNodeFiles, cutAtWrite } from '../euicc/store-files.ts';
 import { failed, readBytes } from './files.ts';
 import { type KeyOptions, readStoreKey } from './store-key.ts';
 
 type Context = { readonly ec: Ec; readonly random: Random; readonly log: Log };
 
+/** A power cut that was asked for: at which write to the card file, and who is told. */
+export type PowerCut = { readonly at: number; readonly onCut: () => void };
+
 /**
  * Opens the card of a file. It is this process's until `close`. Throws `STORE_LOCKED` with the holder, `STORE_CORRUPT`,
  * `KEY_INVALID` or `FILE_FAILED`.
  */
-export async function openCardFile(context: Context, path: string, options: KeyOptions): Promise<Euicc> {
+export async function openCardFile(
+  context: Context,
+  path: string,
+  options: KeyOptions,
+  cut?: PowerCut,
+): Promise<Euicc> {
   const { ec, random, log } = context;
   // A file that is missing is an error here: the store would begin a new one.
   requireCard(path, await readBytes(path));
   const key = await readStoreKey(path, options);
   const lock = await acquireProcessLock(path, 'euicc-card serve');
   try {
-    const store = await openCardStore({ path, key, random });
+    const real = createNodeFiles();
+    const files = cut === undefined ? real : cutAtWrite(real, cut.at, cut.onCut);
+    const store = await openCardStore({ path, key, random, files });
     const euicc = await openEuicc({ store, ec, random, log });
     return {
       ...euicc,

@@ -1,10 +1,12 @@
 // A card as its fronts use it: powered or not, one command at a time, with a trace of what passed.
+import { openSync, writeSync } from 'node:fs';
 import { toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { CardSlot } from '../codec/card.ts';
+import { failed } from './files.ts';
 
 /** A line of a trace. Octets of PINs are left out. */
-export type TraceLine = {
+type TraceLine = {
   /** Unix milliseconds. */
   readonly t: number;
   readonly atr?: string;
@@ -45,4 +47,14 @@ export function tracedCard(card: CardSlot, clock: Clock, trace: (line: TraceLine
       trace({ t: clock.wall(), off: true });
     },
   };
+}
+
+/** Appends lines of a trace to a file. Throws `FILE_FAILED`. */
+export function traceTo(file: string): (line: TraceLine) => void {
+  try {
+    const descriptor = openSync(file, 'a', 0o600);
+    return (line) => void writeSync(descriptor, `${JSON.stringify(line)}\n`);
+  } catch (cause) {
+    throw failed(file, cause);
+  }
 }

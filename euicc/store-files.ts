@@ -162,7 +162,43 @@ export function createMemoryFiles(
   };
 }
 
-/** Whether an operation failed because the power of `createMemoryFiles` was cut. */
+/**
+ * The same files, whose power goes at the n-th writing operation, 1 being the first: half of its octets are there, a rename or
+ * removal does not happen. It is told to `onCut`; every later operation rejects with `CLOSED`.
+ */
+export function cutAtWrite(files: CardFiles, n: number, onCut: () => void): CardFiles {
+  let writes = 0;
+  const power = (): AgentError => new AgentError('CLOSED', { what: 'power' });
+  const write = async (whole: () => Promise<void>, half: () => Promise<void>): Promise<void> => {
+    writes++;
+    if (writes < n) return whole();
+    if (writes === n) await half().finally(onCut);
+    throw power();
+  };
+  const halfOf = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, bytes.length >>> 1);
+  const nothing = async (): Promise<void> => {};
+  return {
+    async read(path) {
+      if (writes >= n) throw power();
+      return files.read(path);
+    },
+    create: (path, bytes) =>
+      write(
+        () => files.create(path, bytes),
+        () => files.create(path, halfOf(bytes)),
+      ),
+    append: (path, bytes) =>
+      write(
+        () => files.append(path, bytes),
+        () => files.append(path, halfOf(bytes)),
+      ),
+    rename: (from, to) => write(() => files.rename(from, to), nothing),
+    remove: (path) => write(() => files.remove(path), nothing),
+    close: () => files.close(),
+  };
+}
+
+/** Whether an operation failed because the power was cut. */
 export function isPowerLoss(thrown: unknown): boolean {
   return isAgentError(thrown, 'CLOSED') && thrown.data['what'] === 'power';
 }
