@@ -50,8 +50,11 @@ test('A/ repeats the last line without a terminator, at any time', async () => {
 
 test('every command that is listed answers its test form, if it has one, in lines of its own name', async () => {
   const { at } = await lines();
-  const listed = (await at('+CLAC')).split('|').filter((name) => name.startsWith('+'));
+  const named = (await at('+CLAC')).split('|').slice(0, -1);
+  for (const line of named) assert.ok(line.startsWith('AT'), line);
+  const listed = named.map((line) => line.slice(2)).filter((name) => name.startsWith('+'));
   assert.ok(listed.length > 50, String(listed.length));
+  assert.ok(listed.includes('+CLAC'));
   for (const name of listed) {
     const answer = (await at(`${name}=?`)).split('|');
     assert.equal(answer.at(-1), 'OK', name);

@@ -56,8 +56,9 @@ export function commandTable(quirks: SimQuirks, radio: Air): CommandTable {
     ...(quirks.simSleep ? { '+ECSIMSLEEP': simSleep } : {}),
   });
   const table = Object.fromEntries(all.filter(([name]) => !quirks.missing.includes(name)));
-  // Its own name is in the list that it gives (3GPP TS 27.007, 8.37).
-  return { ...table, '+CLAC': { test: () => DONE, action: () => ['+CLAC', ...Object.keys(table)] } };
+  // Names with the prefix AT, its own among them (3GPP TS 27.007, 8.37).
+  const names = [...Object.keys(table), '+CLAC'].map((name) => `AT${name}`);
+  return { ...table, '+CLAC': { test: () => DONE, action: () => names } };
 }
 
 /** Runs the commands of a line in order until one does not end in OK (V.250, 5.3). */
