@@ -3,7 +3,6 @@ import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { isSuccess, swText } from '../codec/apdu.ts';
 import type { Iccid } from '../codec/ids.ts';
 import { AuthenticateServerResponse } from '../codec/rsp/authenticate-server.ts';
-import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
 import { PrepareDownloadResponse } from '../codec/rsp/prepare-download.ts';
 import type { DownOf, UpOf } from '../codec/wire.ts';
 import {
@@ -28,6 +27,7 @@ import {
 } from './carry-out-context.ts';
 import { enable } from './enable-profile.ts';
 import type { Event, Order, WorkCommand } from './machine.ts';
+import { metadataIn } from './pending-notifications.ts';
 import { statusAnswer } from './status-answer.ts';
 import { cancelReasonOf, requireAllowedRules, sessionOf } from './rsp-session.ts';
 
@@ -201,8 +201,10 @@ async function afterBrokenInstallation(
 }
 
 function isInstallOf(pending: Uint8Array, iccid: Iccid): boolean {
-  const metadata = notificationMetadataOf(pending);
-  return metadata.profileManagementOperation.includes('notificationInstall') && metadata.iccid === iccid;
+  const metadata = metadataIn(pending);
+  return (
+    metadata?.iccid === iccid && metadata.profileManagementOperation.includes('notificationInstall') === true
+  );
 }
 
 /** Disable and delete: no verdict to wait for. After a restart a profile that is gone counts as done. */

@@ -34,6 +34,9 @@ type World = {
   readonly deadlineMs?: number;
   /** From the first death on the card cannot be reached before the modem was restarted. */
   readonly cardLost?: boolean;
+  readonly rollback?: Uint8Array;
+  /** The ISD-R refuses to be selected this often from the first step on. */
+  readonly refusals?: number;
 };
 
 type End = {
@@ -63,7 +66,7 @@ async function enableIn(world: World): Promise<End> {
     purpose: 'enable',
     iccid: NEW,
     script: card.script('enable', NEW),
-    rollback: card.script('rollback', OLD),
+    rollback: world.rollback ?? card.script('rollback', OLD),
     deadlineMs: world.deadlineMs ?? 600_000,
   };
   let journal: Uint8Array = encodeDurable({
@@ -73,6 +76,7 @@ async function enableIn(world: World): Promise<End> {
   let shown = enabled();
   let since: LadderStep[] = [];
   const steps: string[] = [];
+  let refusals = world.refusals ?? 0;
   card.onEffect = (_, when) => {
     if (when === 'after') since = [];
   };
@@ -94,6 +98,7 @@ async function enableIn(world: World): Promise<End> {
       async card() {
         if (world.cardLost === true && lives > 1 && !since.includes('restart'))
           throw new AgentError('CARD_ACCESS', { why: 'no answer' });
+        if (steps.length > 0 && refusals-- > 0) throw new AgentError('CARD_STATUS', { command: 'SELECT' });
         return card.card;
       },
       async readIccid() {
@@ -147,6 +152,8 @@ async function enableIn(world: World): Promise<End> {
     }
   };
   const event = await clock.settle(whole(), 3 * 3_600_000);
+  if (event.is === 'givenUp')
+    throw new AgentError('CONFLICT', { what: event.failure?.code, ...{ enabled: enabled() } });
   assert.ok(event.is === 'answered' && event.message.is === 'scriptReport');
   const { message } = event;
   return { report: message, steps, effects: card.effects, enabled: enabled(), lives, writes, clock };
@@ -254,4 +261,24 @@ test('a card that cannot be reached after a death is no dead end: the ladder is 
     assert.deepEqual([end.report.outcome, end.effects, end.enabled], ['done', [`enable ${NEW}`], NEW]);
     assert.ok(end.steps.includes('restart'));
   }
+});
+
+test('a way back that cannot be read is refused while the device still has its network', async () => {
+  for (const rollback of [Uint8Array.of(0xaa, 0x05), Uint8Array.of(0xaa, 0x03, 0x22, 0x01, 0x80)]) {
+    await assert.rejects(enableIn({ rollback }), (error) => {
+      assert.ok(isAgentError(error, 'CONFLICT'));
+      assert.match(String(error.data['what']), /^(?:TLV|APDU)_/);
+      assert.equal(error.data['enabled'], OLD);
+      return true;
+    });
+  }
+});
+
+test('a card that refuses its ISD-R for a while on the way back is asked again', async () => {
+  const { report, enabled } = await enableIn({
+    reaches: (iccid) => iccid === OLD,
+    steps: ['radio-cycle'],
+    refusals: 3,
+  });
+  assert.deepEqual([report.outcome, enabled], ['rolled-back', OLD]);
 });

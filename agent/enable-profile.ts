@@ -1,7 +1,8 @@
 // The enabling of a profile as the operator commands it: the script, the verdict, the way back, each taken up after a power cut.
-import { isAgentError } from '../base/errors.ts';
-import { isSuccess } from '../codec/apdu.ts';
+import { AgentError, isAgentError } from '../base/errors.ts';
+import { decodeCommandApdu, isSuccess } from '../codec/apdu.ts';
 import type { Iccid } from '../codec/ids.ts';
+import { decodeCommandScript } from '../codec/script.ts';
 import type { DownOf, LadderRecord } from '../codec/wire.ts';
 import { listProfiles, playScript, type ScriptRun } from './card-operations.ts';
 import {
@@ -46,7 +47,11 @@ export async function enable(
     elapsedMs: Math.round(context.clock.now() - started),
     ...(ladder.records.length === 0 ? {} : { ladder: ladder.records }),
   });
-  if (!effect.begun) await context.begin(deadline);
+  if (!effect.begun) {
+    // A way back that cannot be read is found out about here, where the device still has its network.
+    if (command.rollback !== undefined) decodeCommandScript(command.rollback).forEach(decodeCommandApdu);
+    await context.begin(deadline);
+  }
   let run: ScriptRun | undefined;
   let reason = 'no connectivity before the deadline, and a restart on the way back';
   let last: Connectivity | undefined;
@@ -157,11 +162,25 @@ async function goBack(
   const isBack = again && ![iccid, 'none', 'unknown'].includes(await enabledNow(context, options));
   let run: ScriptRun | undefined;
   if (!isBack && rollback !== undefined) {
-    run = await play(context, rollback, options);
+    run = await playBack(context, rollback, options);
     if (!isSuccess(run.lastSw)) return undefined;
   }
   const expected = await profileToSee(context, options);
   return { run, found: await verdict(context, ladder, { expected, withinMs, back: true }, options) };
+}
+
+/** A card that refuses its ISD-R, as some do until they are reset, is tried again: without the way back the device has no network. */
+async function playBack(
+  context: CarryOutContext,
+  rollback: Uint8Array,
+  options: StepOptions,
+): Promise<ScriptRun> {
+  try {
+    return await play(context, rollback, options);
+  } catch (cause) {
+    if (!isAgentError(cause, 'CARD_STATUS')) throw cause;
+    throw new AgentError('CARD_ACCESS', { why: cause.message }, { cause });
+  }
 }
 
 /**

@@ -5,11 +5,7 @@ import { AgentError, isAgentError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { isSuccess, swText } from '../codec/apdu.ts';
 import type { Card, CardChannel } from '../codec/card.ts';
-import {
-  notificationMetadataOf,
-  ProfileInstallationResult,
-  ProfileInstallationResultData,
-} from '../codec/rsp/notifications.ts';
+import { ProfileInstallationResult, ProfileInstallationResultData } from '../codec/rsp/notifications.ts';
 import { type BundleAnswer, type OfflineBundle } from '../codec/offline-bundle.ts';
 import { PrepareDownloadResponse } from '../codec/rsp/prepare-download.ts';
 import { decodeCommandScript, encodeResponseScript } from '../codec/script.ts';
@@ -25,6 +21,7 @@ import {
   type ScriptRun,
   withIsdR,
 } from './card-operations.ts';
+import { metadataIn } from './pending-notifications.ts';
 
 export type BundleContext = {
   /** Where an operator's notifications are addressed to. */
@@ -203,12 +200,19 @@ async function signedWords(
   const address = addressOf(mno);
   const wanted = toHex(transactionId);
   return (await retrieveNotifications(channel)).filter(
-    (raw) => notificationMetadataOf(raw).notificationAddress === address || transactionOf(raw) === wanted,
+    (raw) =>
+      (address !== undefined && metadataIn(raw)?.notificationAddress === address) ||
+      transactionOf(raw) === wanted,
   );
 }
 
 function transactionOf(raw: Uint8Array): string | undefined {
   if (raw[0] !== 0xbf) return undefined;
-  const { profileInstallationResultData } = ProfileInstallationResult.decode(raw);
-  return toHex(ProfileInstallationResultData.decode(profileInstallationResultData).transactionId);
+  try {
+    const { profileInstallationResultData } = ProfileInstallationResult.decode(raw);
+    return toHex(ProfileInstallationResultData.decode(profileInstallationResultData).transactionId);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return undefined;
+  }
 }

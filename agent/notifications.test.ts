@@ -12,6 +12,7 @@ import type { UpOf } from '../codec/wire.ts';
 import { createNotificationPump } from './notifications.ts';
 import { createTestCard } from './testing-card.ts';
 import { withIsdR } from './card-operations.ts';
+import { RetrieveNotificationsListResponse } from '../codec/rsp/notifications.ts';
 import { decodeCommandScript } from '../codec/script.ts';
 
 const eid = completeEid('890490321234512345123456789012');
@@ -108,4 +109,22 @@ test('a notification that was refused is sent again where it reads otherwise, an
   await never.clock.advance(60_000);
   assert.equal(never.sent.length, 1);
   await never.end();
+});
+
+test('a notification that cannot be read stays on the card, and holds up no other', async () => {
+  const broken = [Uint8Array.of(0x30, 0x02, 0x05, 0x00), Uint8Array.of(0xbf, 0x37, 0x02, 0x05, 0x00)];
+  const { clock, sent, end } = await rig({
+    spoil({ data, sw }) {
+      if (data[0] !== 0xbf || data[1] !== 0x2b) return { data, sw };
+      const list = RetrieveNotificationsListResponse.decode(data);
+      assert.ok(list.is === 'notificationList');
+      return {
+        data: RetrieveNotificationsListResponse.encode({ ...list, value: [...broken, ...list.value] }),
+        sw,
+      };
+    },
+  });
+  await clock.advance(60_000);
+  assert.equal(sent.length, 1);
+  await end();
 });

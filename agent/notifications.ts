@@ -6,10 +6,10 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Eid, Iccid } from '../codec/ids.ts';
-import { notificationMetadataOf } from '../codec/rsp/notifications.ts';
 import type { UpMessage } from '../codec/wire.ts';
 import { removeNotification, retrieveNotifications, withIsdR } from './card-operations.ts';
 import type { Device } from './device.ts';
+import { metadataIn } from './pending-notifications.ts';
 
 export type NotificationPump = {
   /** Something may be pending: look at the card soon. */
@@ -55,7 +55,12 @@ export function createNotificationPump(context: {
       ),
     );
     const known = list.flatMap((raw) => {
-      const { seqNumber, notificationAddress, iccid } = notificationMetadataOf(raw);
+      const metadata = metadataIn(raw);
+      if (metadata === undefined) {
+        log.write('debug', 'agent.notifications', 'one that cannot be read stays', { octets: raw.length });
+        return [];
+      }
+      const { seqNumber, notificationAddress, iccid } = metadata;
       const mno = context.operatorAt(notificationAddress);
       const held = iccid !== undefined && iccid === context.unresolved();
       const before = refused.get(seqNumber);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -102,7 +102,16 @@ test('a failing step, a port that is missing or taken, and a wrong call have exi
   assert.equal(missing.code, 20);
   assert.match(missing.stderr, /no-such-port.*check cable and power/);
   assert.ok(existsSync(join(cwd, 'hil-report', 'junit.xml')), 'the report is there all the same');
-  for (const args of [['--write', 'everything'], ['moon'], ['--only', 'nothing'], ['--baud', '7']]) {
+  const wrong = [
+    ['--write', 'everything'],
+    ['moon'],
+    ['--target', 'moon'],
+    ['sim', '--target', 'pty'],
+    ['--target', 'pty', '--port', link],
+    ['--only', 'nothing'],
+    ['--baud', '7'],
+  ];
+  for (const args of wrong) {
     assert.equal((await hil(t, cwd, ...args)).code, 2, args.join(' '));
   }
   const sim = start(t, SIM, ['--pty', link], cwd);
@@ -117,6 +126,18 @@ test('a failing step, a port that is missing or taken, and a wrong call have exi
   await held.close();
   sim.child.kill('SIGTERM');
   await sim.exited;
+});
+
+test('the target may be an option too, and nobody else reads what a run writes', async (t) => {
+  const cwd = folder(t);
+  const { code, stdout } = await hil(t, cwd, '--target', 'pty', '--only', 'identity', '--keep', 'kept');
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /hardware run on pty generic/);
+  for (const name of ['hil-report', 'kept']) {
+    for (const file of readdirSync(join(cwd, name))) {
+      assert.equal(statSync(join(cwd, name, file)).mode & 0o077, 0, file);
+    }
+  }
 });
 
 test('Ctrl-C in the middle of a change ends with the radio on again and the report written', async (t) => {

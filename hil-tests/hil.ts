@@ -24,8 +24,11 @@ import { WRITE_STEPS } from './hil-writes.ts';
 
 const PROBE = 'probe';
 const TRACE_BYTES = 268_435_456;
+/** Without --redact everything that was said to modem and card is in there. */
+const OWNER_ONLY = { mode: 0o600 };
 
 type Flags = {
+  readonly target?: 'sim' | 'pty';
   readonly port?: string;
   readonly baud: number;
   readonly personality: PersonalityName;
@@ -91,8 +94,8 @@ async function run(where: 'sim' | 'pty', flags: Flags): Promise<number> {
       onEntry: (entry) => trace.write(entry),
     });
     trace.close();
-    await writeFile(join(folder, 'junit.xml'), junitXml(report));
-    await writeFile(join(folder, 'report.html'), hilPage(report, 'trace.jsonl'));
+    await writeFile(join(folder, 'junit.xml'), junitXml(report), OWNER_ONLY);
+    await writeFile(join(folder, 'report.html'), hilPage(report, 'trace.jsonl'), OWNER_ONLY);
     if (flags.keep !== undefined && report.unreachable === undefined)
       await keepTrace(flags.keep, report, header);
     print(reportText(report));
@@ -154,7 +157,7 @@ async function keepTrace(
   const lines = [encodeTraceHeader({ ...header, started }), ...entries.map(encodeTraceEntry), ''];
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${name.replaceAll(/^-|-$/g, '')}.jsonl`);
-  await writeFile(path, lines.join('\n'));
+  await writeFile(path, lines.join('\n'), OWNER_ONLY);
   print(`trace kept: ${path}`);
 }
 
@@ -222,7 +225,10 @@ function buildProgram(onExit: (code: number) => void): Command {
         'sim: a simulated modem in this process; pty: one in its own, behind a serial port',
       )
         .choices(['sim', 'pty'])
-        .default('sim'),
+        .default(undefined, 'sim'),
+    )
+    .addOption(
+      new Option('--target <target>', 'the same as the argument').choices(['sim', 'pty']).conflicts('port'),
     )
     .option('--port <port>', 'a device: a serial port, its name below /dev/serial, tcp://HOST:PORT, or auto')
     .addOption(new Option('--baud <rate>', 'rate of the port').argParser(baud).default(115_200))
@@ -257,9 +263,12 @@ function buildProgram(onExit: (code: number) => void): Command {
       'after',
       `\nExit codes:\n${HIL_EXITS.map(([exit, text]) => `  ${String(exit).padEnd(5)}${text}`).join('\n')}`,
     )
-    .action(async (where: 'sim' | 'pty', flags: Flags) => {
+    .action(async (where: 'sim' | 'pty' | undefined, flags: Flags, command: Command) => {
+      if (where !== undefined && flags.target !== undefined && where !== flags.target) {
+        command.error(`error: the target is ${where} or ${flags.target}`);
+      }
       if (flags.list) print(listed());
-      else onExit(await run(where, flags));
+      else onExit(await run(where ?? flags.target ?? 'sim', flags));
     });
 }
 
