@@ -202,9 +202,7 @@ async function afterBrokenInstallation(
 
 function isInstallOf(pending: Uint8Array, iccid: Iccid): boolean {
   const metadata = metadataIn(pending);
-  return (
-    metadata?.iccid === iccid && metadata.profileManagementOperation.includes('notificationInstall') === true
-  );
+  return metadata?.iccid === iccid && metadata.profileManagementOperation.includes('notificationInstall');
 }
 
 /** Disable and delete: no verdict to wait for. After a restart a profile that is gone counts as done. */

@@ -153,7 +153,7 @@ async function enableIn(world: World): Promise<End> {
   };
   const event = await clock.settle(whole(), 3 * 3_600_000);
   if (event.is === 'givenUp')
-    throw new AgentError('CONFLICT', { what: event.failure?.code, ...{ enabled: enabled() } });
+    throw new AgentError('CONFLICT', { what: event.failure?.code, enabled: enabled() });
   assert.ok(event.is === 'answered' && event.message.is === 'scriptReport');
   const { message } = event;
   return { report: message, steps, effects: card.effects, enabled: enabled(), lives, writes, clock };

@@ -9,6 +9,7 @@ import { fromHex } from '../base/bytes.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { outliveReaders, visible } from '../base/terminal.ts';
 import { type AgentConfig, loadAgentConfig } from '../config/agent.ts';
 import { loadBundleFile, showBundle, shownText } from './bundle-commands.ts';
 import {
@@ -100,14 +101,23 @@ async function look<T>(
 }
 
 function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${visible(text)}\n`);
+}
+
+/** A full disk loses lines of the log, and nothing else. */
+function writeQuietly(descriptor: number, text: string): void {
+  try {
+    writeSync(descriptor, text);
+  } catch {
+    // There is nobody to tell: this is where it would be told.
+  }
 }
 
 function openOutput(file: string | undefined): (line: string) => void {
   if (file === undefined) return (line) => void process.stderr.write(`${line}\n`);
   try {
     const descriptor = openSync(file, 'a', 0o600);
-    return (line) => void writeSync(descriptor, `${line}\n`);
+    return (line) => writeQuietly(descriptor, `${line}\n`);
   } catch (thrown) {
     const why = errorOf(thrown).message;
     throw new AgentError('CONFIG_INVALID', { faults: `\n  log.file: ${why}` }, { cause: thrown });
@@ -335,22 +345,17 @@ function report(thrown: unknown): number {
     const lines = faults.trim().split(/\n\s*/);
     // A file that cannot be read makes every key missing: only the cause is worth a line.
     const shown = lines[0]?.startsWith('/') === true ? lines.slice(0, 1) : lines;
-    for (const line of shown) process.stderr.write(`euicc-agent: configuration: ${line}\n`);
+    for (const line of shown) process.stderr.write(`euicc-agent: configuration: ${visible(line)}\n`);
     return row.exit;
   }
   const { message } = new AgentError(thrown.code, data);
   process.stderr.write(
-    `euicc-agent: ${message.replaceAll(/\s+/g, ' ')}; ${String(ownAdvice ?? row.advice)}\n`,
+    `euicc-agent: ${visible(message.replaceAll(/\s+/g, ' '))}; ${visible(String(ownAdvice ?? row.advice))}\n`,
   );
   return row.exit;
 }
 
-// A reader that went away, as in `| head`, is no fault.
-process.stdout.on('error', (error: Error & { readonly code?: string }) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT_OK);
-});
-
+outliveReaders();
 try {
   await buildProgram().parseAsync();
 } catch (thrown) {

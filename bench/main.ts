@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { realClock } from '../base/clock.ts';
 import { bytesUint } from '../base/bytes.ts';
 import { systemRandom } from '../base/random.ts';
+import { outliveReaders } from '../base/terminal.ts';
 import type { Figure } from './figure.ts';
 import { KINDS, type RunKind, RUNS } from './registry.ts';
 
@@ -59,6 +60,7 @@ function line(figure: Figure, width: number): string {
   return `${figure.ok ? 'ok   ' : 'SHORT'} ${figure.name.padEnd(width)} ${String(figure.value).padStart(12)}   bar ${figure.bar}\n`;
 }
 
+outliveReaders();
 const { values, positionals } = parseCall();
 const [given, name, ...more] = positionals;
 const kind = KINDS.find((each): each is RunKind => each === given);

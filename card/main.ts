@@ -6,6 +6,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { realClock } from '../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLog, type LogLevel } from '../base/log.ts';
+import { outliveReaders, visible } from '../base/terminal.ts';
 import { systemRandom } from '../base/random.ts';
 import { CPLC_OCTETS } from '../codec/cplc.ts';
 import { CONTENT_KINDS, type ContentKind } from '../codec/describe-content.ts';
@@ -38,11 +39,11 @@ const JSON_PORT = 35_964;
 const ec = createNodeEc();
 
 function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${visible(text)}\n`);
 }
 
 function note(text: string): void {
-  process.stderr.write(`euicc-card: ${text}\n`);
+  process.stderr.write(`euicc-card: ${visible(text)}\n`);
 }
 
 type KeyFlags = { readonly keyFile?: string };
@@ -383,12 +384,7 @@ function report(thrown: unknown): number {
   return row.exit;
 }
 
-// A reader that went away, as in `| head`, is no fault.
-process.stdout.on('error', (error: Error & { readonly code?: string }) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT_OK);
-});
-
+outliveReaders();
 try {
   await buildProgram().parseAsync();
 } catch (thrown) {

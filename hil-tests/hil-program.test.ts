@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -138,6 +148,19 @@ test('the target may be an option too, and nobody else reads what a run writes',
       assert.equal(statSync(join(cwd, name, file)).mode & 0o077, 0, file);
     }
   }
+});
+
+test('a run whose output nobody takes any more goes on to its end: what was changed is put back, and the report is written', async (t) => {
+  const cwd = folder(t);
+  const full = openSync('/dev/full', 'a');
+  t.after(() => closeSync(full));
+  const args = ['--only', 'identity', '--write', 'nickname', '--verbose'];
+  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, stdio: ['ignore', 'pipe', full] });
+  t.after(() => child.kill('SIGKILL'));
+  child.stdout?.destroy();
+  const [code] = (await once(child, 'exit')) as [number | null];
+  assert.equal(code, 0);
+  assert.ok(existsSync(join(cwd, 'hil-report', 'report.html')));
 });
 
 test('Ctrl-C in the middle of a change ends with the radio on again and the report written', async (t) => {

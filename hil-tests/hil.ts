@@ -7,6 +7,7 @@ import { realClock } from '../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { outliveReaders, visible } from '../base/terminal.ts';
 import { encodeTraceEntry, encodeTraceHeader } from '../codec/modem-trace.ts';
 import { HIL_EXIT, HIL_EXITS, unreachableExit } from '../lab/hil-exits.ts';
 import { PERSONALITIES } from '../modem/sim/personalities.ts';
@@ -45,11 +46,11 @@ type Flags = {
 };
 
 function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${visible(text)}\n`);
 }
 
 function note(text: string): void {
-  process.stderr.write(`hil: ${text}\n`);
+  process.stderr.write(`hil: ${visible(text)}\n`);
 }
 
 async function run(where: 'sim' | 'pty', flags: Flags): Promise<number> {
@@ -271,6 +272,8 @@ function buildProgram(onExit: (code: number) => void): Command {
       else onExit(await run(where ?? flags.target ?? 'sim', flags));
     });
 }
+
+outliveReaders();
 
 try {
   await buildProgram((code) => (process.exitCode = code)).parseAsync();

@@ -9,6 +9,7 @@ import { realClock } from '../base/clock.ts';
 import { AgentError, errorOf } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { outliveReaders, visible } from '../base/terminal.ts';
 import { runMainJob } from './main-job.ts';
 import { offlineReportText, runOfflineJob } from './offline-job.ts';
 import { LAB_EXIT, type LabOptions, parseLabOptions } from './options.ts';
@@ -87,9 +88,10 @@ async function main(): Promise<number> {
   try {
     return await run(options);
   } catch (error) {
-    process.stderr.write(`euicc-lab: ${errorOf(error).message}\n`);
+    process.stderr.write(`euicc-lab: ${visible(errorOf(error).message)}\n`);
     return LAB_EXIT.failed;
   }
 }
 
+outliveReaders();
 process.exitCode = await main();

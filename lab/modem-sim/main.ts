@@ -8,6 +8,7 @@ import { type Clock, realClock, spinClock } from '../../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../../base/errors.ts';
 import { createLog, type LogLevel } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
+import { outliveReaders, visible } from '../../base/terminal.ts';
 import { completeImei, type Imei, parseImei } from '../../codec/ids.ts';
 import { createNodeEc } from '../../crypto/ec-node.ts';
 import type { ByteLink } from '../../modem/byte-link.ts';
@@ -53,7 +54,7 @@ type Flags = {
 };
 
 function note(text: string): void {
-  process.stderr.write(`euicc-modem-sim: ${text}\n`);
+  process.stderr.write(`euicc-modem-sim: ${visible(text)}\n`);
 }
 
 async function run(flags: Flags): Promise<void> {
@@ -335,6 +336,8 @@ function report(thrown: unknown): number {
   if (thrown.code === 'STORE_LOCKED' || thrown.code === 'CARD_LOST') return SIM_EXIT.held;
   return thrown.code === 'ADDRESS_FAILED' ? SIM_EXIT.address : SIM_EXIT.input;
 }
+
+outliveReaders();
 
 try {
   await buildProgram().parseAsync();
