@@ -18,6 +18,7 @@ import { type IsdRChannel, openIsdR, raw } from './testing/terminal.ts';
 import {
   createWorld,
   type Download,
+  ec,
   ICCID_A,
   ICCID_B,
   install,
@@ -147,6 +148,24 @@ describe('a bound profile package fails with', () => {
       'storeMetadata: installFailedDueToIccidAlreadyExistsOnEuicc',
     );
   });
+});
+
+test('an installation that fails in a way that nobody foresaw is told as an unknown error, and the next one succeeds', async () => {
+  let broken = true;
+  const cardEc = {
+    ...ec,
+    sharedSecret: (...input: Parameters<typeof ec.sharedSecret>) => {
+      if (broken) throw new Error('the engine is broken');
+      return ec.sharedSecret(...input);
+    },
+  };
+  const world = await createWorld({ cardEc });
+  const isdR = await openIsdR(world.card);
+  const expected = 'initialiseSecureChannel: installFailedDueToUnknownError';
+  assert.equal(outcomeOf(world, await install(world, isdR)), expected);
+  assert.deepEqual(await signedNotifications(world, isdR), ['1 install errorResult']);
+  broken = false;
+  assert.equal(outcomeOf(world, await install(world, isdR)), 'ok');
 });
 
 describe('a package whose octets were changed', () => {

@@ -14,3 +14,13 @@ function row(status: PeStatus): { status: number; identification?: number } {
   const { identification } = status;
   return { status: PE_STATUS[status.status], ...(identification === undefined ? {} : { identification }) };
 }
+
+/** Why the installation failed, in the words of SGP.22 (2.5.6). */
+export function failureReason(
+  outcome: Extract<LoadOutcome, { ok: false }>,
+): 'installFailedDueToInsufficientMemoryForProfile' | 'installFailedDueToPEProcessingError' {
+  const { status } = outcome.failed;
+  return status === 'notEnoughMemory' || status === 'memoryFailure'
+    ? 'installFailedDueToInsufficientMemoryForProfile'
+    : 'installFailedDueToPEProcessingError';
+}

@@ -146,3 +146,14 @@ export function cdmaOf(value: ElementValue<'cdmaParameter'>): CdmaContent {
       : { mobileIpAuthentication: secret(mobileIpAuthenticationData) }),
   };
 }
+
+/** A test profile authenticates with the test algorithm, or with a key whose entropy is 8 bits (SGP.22 2.4.5). */
+export function isTestKey({ algorithm, k }: AkaContent): boolean {
+  return (
+    algorithm === 'usim-test' ||
+    k
+      .reveal()
+      .subarray(0, -1)
+      .every((octet) => octet === 0)
+  );
+}

@@ -116,6 +116,9 @@ export function createRspCard(options: {
           iccidExists: (iccid) => installed.some(({ metadata }) => metadata.iccid === iccid),
           refuses: () => undefined,
           freeMemory: () => 1_000_000,
+          unforeseen: (error) => {
+            throw error;
+          },
           next: () => ({ seqNumber: ++seqNumber, isdPAid: isdPAid(0x10 + installed.length) }),
           commit: (outcome) => {
             if (outcome.installed !== undefined) installed.push(outcome.installed);

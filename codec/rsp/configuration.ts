@@ -1,8 +1,11 @@
 // Addresses, rules authorisation table and CRL of an eUICC: ES10a, ES10b.GetRAT, ES10b.LoadCRL (SGP.22 5.7.3, 5.7.4, 5.7.12, 5.7.22).
+import { readTlvHeader } from '../ber-tlv.ts';
 import { codes, flags } from '../tlv-names.ts';
 import { choice, listOf, object, sequence, unsigned, utf8 } from '../tlv-table.ts';
 import { emptySequence } from './euicc-info.ts';
 import { implicitCertificateList, OperatorId, pprIds } from './types.ts';
+
+const TAG_INTEGER = 0x02;
 
 export const EuiccConfiguredAddressesRequest = object(0xbf3c, emptySequence);
 
@@ -52,8 +55,24 @@ export const loadCRLResponseError = codes({
   notEnoughMemorySpace: 3,
   verificationKeyNotFound: 4,
   freshCrlAlreadyLoaded: 5,
+  /** Of a later version of SGP.22. */
+  baseCrlMissing: 6,
   undefinedError: 127,
 });
+
+const missingPart = listOf(0x30, sequence({ number: { tag: 0x80, type: unsigned } }));
+
+/** SEQUENCE OF SEQUENCE, as SGP.22 v2.2 has it, or of INTEGER as later versions have it. */
+const missingParts: typeof missingPart = {
+  ...missingPart,
+  decode(bytes) {
+    const isLater = bytes.length > 0 && readTlvHeader(bytes).tag === TAG_INTEGER;
+    if (!isLater) return missingPart.decode(bytes);
+    return listOf(TAG_INTEGER, unsigned)
+      .decode(bytes)
+      .map((number) => ({ number }));
+  },
+};
 
 export const LoadCRLResponse = object(
   0xbf35,
@@ -63,7 +82,7 @@ export const LoadCRLResponse = object(
       type: sequence({
         missingParts: {
           tag: 0xa0,
-          type: listOf(0x30, sequence({ number: { tag: 0x80, type: unsigned } })),
+          type: missingParts,
           optional: true,
         },
       }),

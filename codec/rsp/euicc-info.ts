@@ -61,6 +61,11 @@ export const rspCapability = flags({
   testProfileSupport: 3,
   deviceInfoExtensibilitySupport: 4,
   serviceSpecificDataSupport: 5,
+  // Of later versions of SGP.22.
+  osUpdateSupport: 19,
+  iotSpecificMetadataSupport: 26,
+  mslCheckSupport: 27,
+  rspServerTestProfileAllowlistCheckSupport: 28,
 });
 
 const euiccCategory = codes({ other: 0, basicEuicc: 1, mediumEuicc: 2, contactlessEuicc: 3 });

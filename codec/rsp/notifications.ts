@@ -71,6 +71,9 @@ export const errorReason = codes({
   installFailedDueToIccidMismatch: 13,
   testProfileInstallFailedDueToInvalidNaaKey: 14,
   pprNotAllowed: 15,
+  /** These two of a later version of SGP.22. */
+  installFailedDueToInsufficientMinimumSecurityLevel: 31,
+  installFailedDueToServerAddressAbsentInEuiccAllowList: 32,
   installFailedDueToUnknownError: 127,
 });
 

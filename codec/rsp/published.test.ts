@@ -11,6 +11,7 @@ import {
   EuiccConfiguredAddressesResponse,
   GetRatResponse,
   LoadCRLRequest,
+  LoadCRLResponse,
   SetDefaultDpAddressRequest,
 } from './configuration.ts';
 import { EuiccInfo1, EuiccInfo2, GetEuiccChallengeResponse, GetEuiccDataResponse } from './euicc-info.ts';
@@ -311,4 +312,13 @@ test('a CRL is sent under the implicit tag and read with either', () => {
   const crl = fromHex('300B3003020101300003020001');
   equal(toHex(LoadCRLRequest.encode({ crl })), 'BF350DA00B3003020101300003020001');
   deepEqual(LoadCRLRequest.decode(fromHex('BF350D300B3003020101300003020001')), { crl });
+});
+
+test('the missing parts of a CRL are read in the form of each version, and written in that of 2.2', () => {
+  const missingParts = [{ number: 1 }, { number: 130 }];
+  const answer = { is: 'loadCRLResponseOk', value: { missingParts } } as const;
+  const written = 'BF350FA00DA00B3003800101300480020082';
+  equal(toHex(LoadCRLResponse.encode(answer)), written);
+  deepEqual(LoadCRLResponse.decode(fromHex(written)), answer);
+  deepEqual(LoadCRLResponse.decode(fromHex('BF350BA009A00702010102020082')), answer);
 });

@@ -1,6 +1,7 @@
 // AuthenticateServer, PrepareDownload, CancelSession, and the card around a LoadBoundProfilePackage (SGP.22 5.7.5, 5.7.6,
 // 5.7.13, 5.7.14, 2.9.2).
 import { equalBytes } from '../../base/bytes.ts';
+import { errorOf } from '../../base/errors.ts';
 import { Secret } from '../../base/log.ts';
 import { RulesAuthorisationTable } from '../../codec/rsp/configuration.ts';
 import { EuiccInfo2 } from '../../codec/rsp/euicc-info.ts';
@@ -77,6 +78,8 @@ export function createLoader(es10: Es10, prepared: PreparedSession): BppLoader {
       return rulesAllowed(es10, metadata) ? undefined : 'pprNotAllowed';
     },
     freeMemory: () => es10.freeMemory(),
+    unforeseen: (error) =>
+      es10.log.write('error', 'euicc.es10', 'an installation failed', { error: errorOf(error).stack ?? '' }),
     next: () => ({ seqNumber: notifications.nextSeqNumber, isdPAid: profiles.nextAid() }),
     commit: async ({ profileInstallationResult, serverAddress, installed }) => {
       notifications.put(profileInstallationResult);

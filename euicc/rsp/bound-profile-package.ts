@@ -29,9 +29,10 @@ import {
   deriveBspKeys,
 } from '../../crypto/bsp.ts';
 import type { Ec } from '../../crypto/ec.ts';
-import type { AkaContent, LoadedProfile, LoadOutcome } from '../profile-content.ts';
+import type { LoadedProfile } from '../profile-content.ts';
 import { loadProfilePackage } from '../profile-loader.ts';
-import { loadResponse } from '../profile-response.ts';
+import { failureReason, loadResponse } from '../profile-response.ts';
+import { isTestKey } from '../profile-secrets.ts';
 import type { EuiccIdentity } from './identity.ts';
 import type { PreparedSession } from './session.ts';
 
@@ -59,6 +60,8 @@ export type InstallationHost = {
   readonly freeMemory: () => number;
   /** The sequence number and the AID that the next installation takes. */
   readonly next: () => { readonly seqNumber: number; readonly isdPAid: Aid };
+  /** Hears of an error that nobody foresaw: the server gets an unknown error for it. */
+  readonly unforeseen: (error: unknown) => void;
   /** Stores the result as a pending notification and, on success, the profile; both or neither. */
   readonly commit: (outcome: {
     readonly seqNumber: number;
@@ -182,6 +185,17 @@ export function createBppLoader(options: {
     }
   };
 
+  /** What fails in a way of its own is a result too: the server must not wait for one. Nothing is staged yet. */
+  const guarded = <T>(command: CommandId, work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof InstallationFault || isAgentError(error)) throw error;
+      host.unforeseen(error);
+      throw new InstallationFault(command, 'installFailedDueToUnknownError');
+    }
+  };
+
   /** Interprets the package; the answer is what will be stored. */
   const install = (): {
     readonly installed: InstalledProfile;
@@ -192,7 +206,7 @@ export function createBppLoader(options: {
     if (metadata === undefined) throw new InstallationFault('storeMetadata', 'incorrectInputValues');
     const outcome = loadProfilePackage(whole, { memory: host.freeMemory() });
     const simaResponse = loadResponse(outcome);
-    if (!outcome.ok) throw new InstallationFault('loadProfileElements', reasonOf(outcome), simaResponse);
+    if (!outcome.ok) throw new InstallationFault('loadProfileElements', failureReason(outcome), simaResponse);
     if (outcome.profile.iccid !== metadata.iccid) {
       throw new InstallationFault('loadProfileElements', 'installFailedDueToIccidMismatch');
     }
@@ -244,7 +258,7 @@ export function createBppLoader(options: {
   };
 
   const succeed = async (): Promise<Uint8Array> => {
-    const { installed, seqNumber, simaResponse } = install();
+    const { installed, seqNumber, simaResponse } = guarded('loadProfileElements', install);
     const value = { aid: installed.isdPAid, simaResponse };
     const profileInstallationResult = result(seqNumber, { is: 'successResult', value });
     await host.commit({
@@ -281,7 +295,7 @@ export function createBppLoader(options: {
       if (ended) throw new AgentError('CLOSED', { what: 'BoundProfilePackage' });
       try {
         for (const part of reader.read(piece)) {
-          take(part);
+          guarded(commandAt(part.is), () => take(part));
           if (part.is !== 'end') continue;
           const answer = await succeed();
           ended = true;
@@ -321,17 +335,6 @@ function configureIsdp(session: PreparedSession, plain: Uint8Array): Uint8Array 
     }
     return dpProprietaryData;
   });
-}
-
-/** A test profile authenticates with the test algorithm, or with a key whose entropy is 8 bits (SGP.22 2.4.5). */
-function isTestKey({ algorithm, k }: AkaContent): boolean {
-  return (
-    algorithm === 'usim-test' ||
-    k
-      .reveal()
-      .subarray(0, -1)
-      .every((octet) => octet === 0)
-  );
 }
 
 /** A member that is no well-formed structure: which command it belonged to says the reason. */
@@ -374,13 +377,6 @@ function initialiseSecureChannel(
     if (!isAgentError(error, 'KEY_INVALID')) throw error;
     throw fault('incorrectInputValues');
   }
-}
-
-function reasonOf(outcome: Extract<LoadOutcome, { ok: false }>): ErrorReason {
-  const { status } = outcome.failed;
-  return status === 'notEnoughMemory' || status === 'memoryFailure'
-    ? 'installFailedDueToInsufficientMemoryForProfile'
-    : 'installFailedDueToPEProcessingError';
 }
 
 /** The ICCID of metadata that could not be used, so that the result can name the profile. */
