@@ -1,4 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:fs';
+import { mkdtemp, open, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { bytesUtf8, utf8Bytes } from '../base/bytes.ts';
 import { realClock, withDeadline } from '../base/clock.ts';
@@ -61,6 +67,29 @@ test('a port that another client holds is busy, and free when that one is gone',
   );
   await port.close();
   await (await openSerialLink({ path: pty.path, baudRate: 115200, clock: realClock })).close();
+  await pty.link.close();
+});
+
+test('a port that ModemManager holds says so, and what to do', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'owner-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const program = join(folder, 'ModemManager');
+  await symlink('/bin/sleep', program);
+  const pty = openPty({ clock: realClock });
+  const port = await openSerialLink({ path: pty.path, baudRate: 115200, clock: realClock });
+  const held = await open(pty.path, constants.O_RDWR | constants.O_NOCTTY);
+  const child = spawn(program, ['60'], { stdio: [held.fd, 'ignore', 'ignore'] });
+  await once(child, 'spawn');
+  await assert.rejects(openSerialLink({ path: pty.path, baudRate: 115200, clock: realClock }), (error) => {
+    assert.ok(isAgentError(error, 'PORT_BUSY'));
+    assert.equal(error.data['owner'], `ModemManager (process ${child.pid})`);
+    assert.equal(error.data['do'], 'stop ModemManager, or have it ignore this port');
+    return true;
+  });
+  child.kill();
+  await once(child, 'exit');
+  await held.close();
+  await port.close();
   await pty.link.close();
 });
 

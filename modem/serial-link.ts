@@ -7,7 +7,7 @@ import { AgentError, errorOf } from '../base/errors.ts';
 import { createQueue } from '../base/queue.ts';
 import type { ByteLink } from './byte-link.ts';
 import { withDirectIo } from './direct-io.ts';
-import { findPortOwner } from './port-owner.ts';
+import { findPortOwner, suspectPortOwner } from './port-owner.ts';
 
 export type SerialOptions = {
   readonly path: string;
@@ -159,7 +159,7 @@ function accessError(path: string, cause: Error & { readonly code?: string }): A
 /** The package reports the system's errors in words only: this is the one place that reads them. */
 async function openError(path: string, cause: Error): Promise<AgentError> {
   if (/lock|busy|temporarily unavailable/i.test(cause.message)) {
-    return busy(path, await findPortOwner(path), cause);
+    return busy(path, (await findPortOwner(path)) ?? (await suspectPortOwner()), cause);
   }
   if (/no such (?:file|device)/i.test(cause.message)) return accessError(path, cause);
   return new AgentError('PORT_FAILED', { path, why: cause.message }, { cause });
