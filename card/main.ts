@@ -221,10 +221,11 @@ function address(defaultPort: number): (text: string) => Address {
   };
 }
 
-function whole(most: number): (text: string) => number {
+function whole(most: number, least = 0): (text: string) => number {
   return (text) => {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value <= most)) throw new InvalidArgumentError(`Expected a whole number up to ${most}.`);
+    if (!(value >= least && value <= most))
+      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
     return value;
   };
 }
@@ -341,7 +342,7 @@ function buildProgram(): Command {
     .option(
       '--cut-write <n>',
       'lose the power half way through the n-th write to the card file',
-      whole(2 ** 31),
+      whole(2 ** 31, 1),
     )
     .addOption(
       new Option('--log-level <level>', 'least level')

@@ -43,3 +43,9 @@ test('the power goes in the write that was asked for, nothing is answered, and t
   }
   assert.deepEqual([...addresses].toSorted(), ['6E6577', '6F6C64']);
 });
+
+test('there is no write before the first', async () => {
+  const { code, stderr } = await run(['serve', 'a.card', '--stdio', '--cut-write', '0']);
+  assert.equal(code, 2);
+  assert.match(stderr, /from 1 to/);
+});

@@ -26,6 +26,10 @@ const DeviceCapabilities = sequence({
   nr5gcSupportedRelease: { tag: 0x89, type: version, optional: true },
   eutran5gcSupportedRelease: { tag: 0x8a, type: version, optional: true },
   lpaSvn: { tag: 0x8b, type: version, optional: true },
+  // Of later versions of SGP.22.
+  catSupportedClasses: { tag: 0x8c, type: octets(), optional: true },
+  euiccFormFactorType: { tag: 0x8d, type: octets(), optional: true },
+  deviceAdditionalFeatureSupport: { tag: 0xae, type: octets(), optional: true },
 });
 
 /** `tac` and `imei` as `encodeTac` and `encodeImei` give them. They stay octets: devices send what is no valid IMEI, too. */
