@@ -1,11 +1,12 @@
 // `euicc-agent bundle show|load`: an offline bundle looked at, and loaded without any network (seed 56, 72).
-import { readFile, writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { realClock } from '../base/clock.ts';
 import { toHex } from '../base/bytes.ts';
 import { AgentError, errorOf } from '../base/errors.ts';
 import { createLog, silentLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
-import { type BundleAnswer, bundleAnswer } from '../codec/offline-bundle.ts';
+import { type BundleAnswer, bundleAnswer, MAX_BUNDLE } from '../codec/offline-bundle.ts';
 import { decodeCommandScript } from '../codec/script.ts';
 import type { AgentConfig } from '../config/agent.ts';
 import { createNobleEc } from '../crypto/ec-noble.ts';
@@ -16,7 +17,13 @@ import { checkBundle, loadBundle } from './load-bundle.ts';
 import { openModemAt } from './modem-port.ts';
 import { modemAddressOf } from './modem-settings.ts';
 import { loadOperators } from './operator-keys.ts';
-import { readBundleAttempts, writeBundleAnswer, writeBundleAttempts } from './state-folder.ts';
+import { readBounded } from './read-bounded.ts';
+import {
+  readBundleAnswer,
+  readBundleAttempts,
+  writeBundleAnswer,
+  writeBundleAttempts,
+} from './state-folder.ts';
 import { acquireStateLock } from './state-lock.ts';
 
 export type BundleShown = {
@@ -36,17 +43,9 @@ export type BundleShown = {
   readonly signature: string;
 };
 
-async function readFileOf(path: string): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(path));
-  } catch (cause) {
-    throw new AgentError('FILE_FAILED', { path, why: errorOf(cause).message }, { cause });
-  }
-}
-
 /** What is in the file; with a configuration, whether its operators signed it. Throws `FILE_FAILED` and `BUNDLE_INVALID`. */
 export async function showBundle(path: string, config: AgentConfig | undefined): Promise<BundleShown> {
-  const file = await readFileOf(path);
+  const file = await readBounded(path, MAX_BUNDLE);
   const read = readBundle(file);
   const { bundle } = read;
   const operators = config === undefined ? undefined : await loadOperators(config);
@@ -104,8 +103,9 @@ export async function loadBundleFile(
   const log = createLog({ clock, level: 'warn', out: (line) => void process.stderr.write(`${line}\n`) });
   const ec = createNobleEc(systemRandom);
   const operators = await loadOperators(config);
-  const content = await readFileOf(path);
+  const content = await readBounded(path, MAX_BUNDLE);
   const bundle = checkBundle({ ec, operators, clock, log }, content);
+  if (options.answerFile !== undefined) await requireFolder(options.answerFile);
   const folder = config.state.dir;
   const closers: (() => Promise<void>)[] = [];
   try {
@@ -133,13 +133,34 @@ export async function loadBundleFile(
         bundle,
       ),
     );
-    const encoded = bundleAnswer.encode(answer);
-    await writeBundleAnswer(folder, answer.transactionId, encoded);
+    const encoded = await keepAnswer(folder, answer);
     if (options.answerFile !== undefined) await writeAnswer(options.answerFile, encoded);
     if (answer.outcome === 'failed') throw new AgentError('BUNDLE_FAILED', { why: answer.reason });
     return answer;
   } finally {
     for (const close of closers.toReversed()) await close();
+  }
+}
+
+/**
+ * Keeps an answer, and tells the one to give: what the card said when it installed the profile proves more than that the profile is there
+ * when the bundle is loaded again.
+ */
+export async function keepAnswer(folder: string, answer: BundleAnswer): Promise<Uint8Array> {
+  const { outcome, transactionId } = answer;
+  const earlier = outcome === 'present' ? await readBundleAnswer(folder, transactionId) : undefined;
+  if (earlier !== undefined) return earlier;
+  const encoded = bundleAnswer.encode(answer);
+  await writeBundleAnswer(folder, transactionId, encoded);
+  return encoded;
+}
+
+/** Before the card is touched: who cannot write down what it says is told so while nothing has happened. */
+async function requireFolder(path: string): Promise<void> {
+  try {
+    await access(dirname(path), constants.W_OK);
+  } catch (cause) {
+    throw new AgentError('FILE_FAILED', { path, why: errorOf(cause).message }, { cause });
   }
 }
 

@@ -69,8 +69,8 @@ function addressOf(options: PortOptions): ModemAddress {
   return { ...modem, port: options.port ?? modem.port, baudRate: options.baud ?? modem.baudRate };
 }
 
-/** How large the trace of one command becomes at most. */
-const TRACE_BYTES = 1_073_741_824;
+/** How large the trace of one command becomes: in parts that `trace redact` takes, a gibibyte at most. */
+const TRACE = { maxBytes: 16_777_216, keep: 63 };
 
 function withoutOf({ redact, redactIds }: RedactOptions): 'nothing' | 'secrets' | 'identities' {
   return redactIds === true ? 'identities' : redact === true ? 'secrets' : 'nothing';
@@ -85,7 +85,7 @@ async function look<T>(
   const address = addressOf(options);
   if (options.trace === undefined) return work({ address });
   const trace = openLineTrace(
-    { file: options.trace, without: withoutOf(options), maxBytes: TRACE_BYTES, keep: 1 },
+    { file: options.trace, without: withoutOf(options), ...TRACE },
     {
       clock: realClock,
       program: `euicc-agent ${name}`,

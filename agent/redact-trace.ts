@@ -1,5 +1,5 @@
 // A copy of a trace without what must not be shown: `euicc-agent trace redact`.
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import {
   encodeTraceEntry,
@@ -8,15 +8,27 @@ import {
   parseModemTrace,
 } from '../codec/modem-trace.ts';
 import { createTraceRedactor, type RedactionOptions } from '../modem/trace-redaction.ts';
+import { readBounded } from './read-bounded.ts';
+
+/** Every octet is looked at twice, with what lies before and behind it in memory. */
+const MAX_TRACE = 67_108_864;
 
 /** Throws `FILE_FAILED`, `FILE_EXISTS` and `TRACE_INVALID`, which name the file. */
 export async function redactTraceFile(from: string, to: string, options: RedactionOptions): Promise<void> {
+  const content = await readBounded(from, MAX_TRACE);
+  if (content.length > MAX_TRACE) {
+    throw new AgentError('FILE_FAILED', {
+      file: from,
+      why: `more than ${MAX_TRACE / 1_048_576} MiB`,
+      do: 'cut it into parts, each with the first line of the trace before it',
+    });
+  }
   let trace: ModemTrace;
   try {
-    trace = parseModemTrace(new Uint8Array(await readFile(from)));
+    trace = parseModemTrace(content);
   } catch (cause) {
-    if (isAgentError(cause)) throw new AgentError(cause.code, { file: from, ...cause.data }, { cause });
-    throw new AgentError('FILE_FAILED', { file: from, why: errorOf(cause).message }, { cause });
+    if (!isAgentError(cause)) throw cause;
+    throw new AgentError(cause.code, { file: from, ...cause.data }, { cause });
   }
   try {
     await writeFile(to, redactedText(trace, options), { flag: 'wx', mode: 0o600 });

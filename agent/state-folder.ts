@@ -121,6 +121,14 @@ export function writeBundleAnswer(
   return writeWhole(join(folder, `bundle-${toHex(transactionId)}.answer`), answer);
 }
 
+/** What the card said when a bundle was loaded before; undefined where nothing is known of it. */
+export function readBundleAnswer(folder: string, transactionId: Uint8Array): Promise<Uint8Array | undefined> {
+  return readFile(join(folder, `bundle-${toHex(transactionId)}.answer`)).then(
+    (octets) => new Uint8Array(octets),
+    () => undefined,
+  );
+}
+
 export function writeNetworkRecord(folder: string, record: NetworkRecord): Promise<void> {
   return writeWhole(join(folder, 'network.json'), `${JSON.stringify(record)}\n`);
 }

@@ -5,11 +5,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { keepAnswer } from '../agent/bundle-commands.ts';
 import { realClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { createSeededRandom, systemRandom } from '../base/random.ts';
 import { completeEid, parseIccid } from '../codec/ids.ts';
-import { BUNDLE_VERSION, type OfflineBundle } from '../codec/offline-bundle.ts';
+import { BUNDLE_VERSION, bundleAnswer, type OfflineBundle } from '../codec/offline-bundle.ts';
 import { encodeCommandScript } from '../codec/script.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
 import { keyIdentifier } from '../crypto/x509.ts';
@@ -97,6 +98,7 @@ test('load ends with a code of its own for each bad bundle, before the modem is 
     [41, await write('foreign', sealed(unknown))],
     [43, await write('old', sealed(known, { issued: now - 100, expires: now - 50 }))],
     [14, join(folder, 'missing')],
+    [40, '/dev/zero'],
     // All is well but that there is no modem.
     [20, await write('good', good)],
   ];
@@ -106,6 +108,31 @@ test('load ends with a code of its own for each bad bundle, before the modem is 
     assert.equal(ended.err.trim().split('\n').length, 1);
     assert.equal(ended.out, '');
   }
+});
+
+test('an answer that could not be written is refused before the modem is looked for', async (t) => {
+  const { config, known, folder, sealed, write } = await setUp(t);
+  const good = await write('good', sealed(known));
+  const answer = join(folder, 'missing', 'answer');
+  const ended = await agent('bundle', 'load', good, '--config', config, '--answer', answer);
+  assert.equal(ended.code, 14, ended.err);
+});
+
+test('loading again does not take the place of what the card said when it installed the profile', async (t) => {
+  const { folder } = await setUp(t);
+  const head = {
+    version: 1,
+    eid: completeEid('890490321234512345123456789012'),
+    mno: 'mno-a',
+    transactionId: new Uint8Array(16).fill(5),
+    iccid: parseIccid('8999901000000000019'),
+  } as const;
+  const present = { ...head, outcome: 'present', notifications: [] } as const;
+  const first = await keepAnswer(folder, present);
+  assert.deepEqual(first, bundleAnswer.encode(present), 'where nothing else is known it is the answer');
+  const installed = { ...head, outcome: 'installed', notifications: [Uint8Array.of(0x30, 0)] } as const;
+  assert.deepEqual(await keepAnswer(folder, installed), bundleAnswer.encode(installed));
+  assert.deepEqual(await keepAnswer(folder, present), bundleAnswer.encode(installed));
 });
 
 test('the whole way: bundle, agent without a network, answer file, and the signed result once there is one', async (t) => {

@@ -30,7 +30,8 @@ import { NEW_CARD, NEW_CARD_PLMN, openSimCard, type SimCard } from './sim-card.t
 
 const IMEI_START = '35824005000001';
 const SHUTDOWN_MS = 10_000;
-const TRACE_BYTES = 1_073_741_824;
+/** Parts that `euicc-agent trace redact` takes; a gibibyte at most. */
+const TRACE = { maxBytes: 16_777_216, keep: 63 };
 
 type Flags = {
   readonly pty?: string;
@@ -125,7 +126,7 @@ function openTrace(flags: Flags, clock: Clock): LineTrace | undefined {
   if (file === undefined) return undefined;
   const without = redactIds ? 'identities' : redact ? 'secrets' : 'nothing';
   return openLineTrace(
-    { file, without, maxBytes: TRACE_BYTES, keep: 1 },
+    { file, without, ...TRACE },
     { clock, program: 'euicc-modem-sim', onFailure: (error) => note(`the trace ends: ${error.message}`) },
   );
 }
