@@ -58,6 +58,13 @@ describe('the virtual clock', () => {
     assert.deepEqual(order.slice(3), ['c@20']);
   });
 
+  test('tells the wall in whole milliseconds, as the real one does', async () => {
+    const clock = createVirtualClock(1000);
+    await clock.advance(0.75);
+    assert.deepEqual([clock.now(), clock.wall()], [0.75, 1000]);
+    assert.ok(Number.isInteger(realClock.wall()));
+  });
+
   test('runs what a timer sets, within the same step', async () => {
     const clock = createVirtualClock(1000);
     const at: number[] = [];

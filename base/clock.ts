@@ -1,7 +1,7 @@
 // Time by parameter: the only place that touches timers, and a virtual clock for tests.
 import { AgentError, errorOf } from './errors.ts';
 
-/** A source of time. `now` is monotonic milliseconds, `wall` is Unix milliseconds and may jump. */
+/** A source of time. `now` is monotonic milliseconds, `wall` is whole Unix milliseconds and may jump. */
 export type Clock = {
   now(): number;
   wall(): number;
@@ -164,7 +164,7 @@ export function createVirtualClock(startWallMs = 1_800_000_000_000): VirtualCloc
   };
   return {
     now: () => nowMs,
-    wall: () => startWallMs + nowMs,
+    wall: () => Math.floor(startWallMs + nowMs),
     schedule(delayMs, run) {
       const timer = { at: nowMs + Math.max(0, delayMs), order: order++, run };
       timers.add(timer);
