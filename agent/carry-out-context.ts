@@ -6,7 +6,7 @@ import type { Random } from '../base/random.ts';
 import { swText } from '../codec/apdu.ts';
 import type { Eid } from '../codec/ids.ts';
 import { encodeResponseScript } from '../codec/script.ts';
-import type { DownOf, LadderRecord, UpMessage, UpOf } from '../codec/wire.ts';
+import { type DownOf, type LadderRecord, type UpMessage, upMessages, type UpOf } from '../codec/wire.ts';
 import { type ScriptRun, withIsdR } from './card-operations.ts';
 import type { CertificatePin } from './certificate-pin.ts';
 import type { Device } from './device.ts';
@@ -57,7 +57,7 @@ export function addressOf(
 
 /**
  * A message of this order, with an id of its own: made once, then repeated as it is. `session` says what became of the card's RSP
- * session.
+ * session. Throws `MESSAGE_INVALID` for what the card gave and no message holds.
  */
 export function answer(
   context: Pick<CarryOutContext, 'random' | 'eid'>,
@@ -66,6 +66,8 @@ export function answer(
   session?: Uint8Array | 'ended',
 ): Extract<Event, { is: 'answered' }> {
   const message = { ...body, ...addressOf(context, order) } as UpMessage;
+  // A card that answers absurd lengths must not put into the journal what no reader takes: neither the operator nor the next start.
+  upMessages.decode(upMessages.encode(message));
   return { is: 'answered', message, ...(session === undefined ? {} : { session }) };
 }
 

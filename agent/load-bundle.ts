@@ -153,7 +153,7 @@ async function counterOf(
 
 /** A command that the way to the card does not carry would break off in the middle. */
 function checkLengths({ maxCommandData }: CardChannel, script: Uint8Array): void {
-  const longest = Math.max(...decodeCommandScript(script).map((apdu) => apdu[4] ?? 0));
+  const longest = decodeCommandScript(script).reduce((most, apdu) => Math.max(most, apdu[4] ?? 0), 0);
   if (maxCommandData === undefined || longest <= maxCommandData) return;
   throw new AgentError('BUNDLE_FAILED', {
     why: `commands of ${longest} octets, of which this modem carries ${maxCommandData}`,

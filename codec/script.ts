@@ -1,5 +1,5 @@
 // Command and Response Scripting templates: the expanded remote command format (ETSI TS 102 226, 5.2.1).
-import { concat } from '../base/bytes.ts';
+import { concatAll } from '../base/bytes.ts';
 import { AgentError } from '../base/errors.ts';
 import { encodeTlv, readTlv, readTlvs, tagText, type Tlv } from './ber-tlv.ts';
 import { octets, unsigned } from './tlv-table.ts';
@@ -41,7 +41,7 @@ export type ScriptResponse = {
 export function encodeCommandScript(commandApdus: readonly Uint8Array[]): Uint8Array {
   return encodeTlv(
     SCRIPT_TAG.command,
-    ...commandApdus.map((apdu) => encodeTlv(SCRIPT_TAG.commandApdu, COMMAND_APDU.encode(apdu))),
+    concatAll(commandApdus.map((apdu) => encodeTlv(SCRIPT_TAG.commandApdu, COMMAND_APDU.encode(apdu)))),
   );
 }
 
@@ -73,12 +73,12 @@ export function encodeResponseScript(
     ...code(SCRIPT_TAG.badFormat, badFormat),
   ];
   if (form === 'indefinite') {
-    return concat(INDEFINITE_HEAD, ...objects, END_OF_CONTENTS);
+    return concatAll([INDEFINITE_HEAD, ...objects, END_OF_CONTENTS]);
   }
   return encodeTlv(
     SCRIPT_TAG.response,
     encodeTlv(SCRIPT_TAG.numberExecuted, unsigned.encode(executed)),
-    ...objects,
+    concatAll(objects),
   );
 }
 

@@ -22,6 +22,8 @@ export const WIRE_VERSION = 1;
 const MAX_CARD_OBJECT = 16_384;
 const cardObject = cborBytes({ min: 1, max: MAX_CARD_OBJECT });
 const certificate = cborBytes({ min: 1, max: 8192 });
+/** Six octets and more for each command of a transfer. */
+const MAX_RESPONSES = 1_048_576;
 const script = cborBytes({ min: 1, max: 65_536 });
 const transferId = cborBytes({ length: 16 });
 const messageId = cborBytes({ length: 8 });
@@ -118,7 +120,7 @@ const UP = {
       /** The message that brought the script, or the manifest of the transfer that held it. */
       command: { key: 10, type: messageId },
       outcome: { key: 11, type: cborWord('done', 'failed', 'rolled-back', 'interrupted') },
-      responseScript: { key: 12, type: cborBytes({ max: 65_536 }) },
+      responseScript: { key: 12, type: cborBytes({ max: MAX_RESPONSES }) },
       /** The ProfileInstallationResult (BF37) when the script installed a profile. */
       profileInstallationResult: { key: 13, type: cardObject, optional: true },
       enabledIccid: { key: 14, type: iccid, optional: true },

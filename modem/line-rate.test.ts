@@ -34,6 +34,8 @@ function rig(
   options: {
     sim?: Partial<SimModemOptions>;
     spoil?: (text: string) => string;
+    /** What the driver is told instead, whole lines at a time. */
+    lie?: (text: string) => string;
     /** The wire carries nothing above this rate. */
     carries?: number;
     baudRate?: number;
@@ -59,6 +61,7 @@ function rig(
     sim.connect(modem);
     return {
       ...terminal,
+      read: options.lie === undefined ? terminal.read : lied(terminal.read, options.lie),
       write(bytes) {
         const text = String.fromCharCode(...bytes);
         wire.lines.push(`${wire.terminalRate} ${text.trim()}`);
@@ -75,6 +78,19 @@ function rig(
     return clock.settle(openModem({ openLink, clock, log: silentLog, rate }));
   };
   return { sim, clock, wire, open };
+}
+
+async function* lied(
+  read: ByteLink['read'],
+  lie: (text: string) => string,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let text = '';
+  for await (const chunk of read) {
+    text += String.fromCharCode(...chunk);
+    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    text = text.slice(whole.length);
+    if (whole !== '') yield Uint8Array.from(lie(whole), (character) => character.charCodeAt(0));
+  }
 }
 
 /** A long exchange with the card, of real octets. */
@@ -104,6 +120,18 @@ test('a long exchange goes at the highest rate that is offered and allowed, and 
   assert.equal(wire.terminalRate, 115_200);
   assert.equal((await clock.settle(modem.identity())).imei, '490154203237518');
   assert.ok(!wire.lines.some((line) => /&W/i.test(line)), 'nothing is written into the modem for good');
+});
+
+test('a modem that tells a rate at which it would never be looked for is not set to it', async () => {
+  for (const told of [4_800, 99_999_999]) {
+    const { sim, clock, wire, open } = rig({ lie: (text) => text.replace(/\+IPR: \d+/, `+IPR: ${told}`) });
+    const modem = await open(460_800);
+    await clock.settle(modem.hurry(LONG, () => talk(modem)));
+    assert.ok(!wire.lines.some((line) => line.includes(`IPR=${told}`)));
+    assert.deepEqual(ratesOfCard(wire), ['460800']);
+    assert.equal(sim.baudRate, 115_200);
+    assert.equal((await clock.settle(modem.identity())).imei, '490154203237518');
+  }
 });
 
 test('a modem that follows the terminal follows it again afterwards', async () => {

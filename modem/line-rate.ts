@@ -66,6 +66,12 @@ export function otherRates(baudRate: number, ...first: readonly (number | undefi
   return [...new Set([...likely, ...COMMON])].filter((rate) => rate !== baudRate);
 }
 
+/** What a modem says of its rate is set again afterwards only where it would be looked for: some say what they do not do. */
+function findable(told: number | undefined, baudRate: number): number {
+  const follows = 0;
+  return told === follows || (told !== undefined && COMMON.includes(told)) ? told : baudRate;
+}
+
 export type RateTools = {
   readonly session: AtSession;
   readonly link: ByteLink;
@@ -94,7 +100,7 @@ export async function raiseRate(
     const named = offered === undefined || offered.length === 0 ? COMMON.toSorted((a, b) => b - a) : offered;
     const to = named.find((rate) => rate <= maxBaudRate && pays(octets, baudRate, rate));
     if (to === undefined) return undefined;
-    const was = (await run(rateNow, []).catch(unknown)) ?? baudRate;
+    const was = findable(await run(rateNow, []).catch(unknown), baudRate);
     const known = await sayWho(run).catch(unknown);
     try {
       await run(setRate, [to]);
