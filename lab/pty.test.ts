@@ -79,6 +79,7 @@ test('a port that ModemManager holds says so, and what to do', async (t) => {
   const port = await openSerialLink({ path: pty.path, baudRate: 115200, clock: realClock });
   const held = await open(pty.path, constants.O_RDWR | constants.O_NOCTTY);
   const child = spawn(program, ['60'], { stdio: [held.fd, 'ignore', 'ignore'] });
+  t.after(() => child.kill());
   await once(child, 'spawn');
   await assert.rejects(openSerialLink({ path: pty.path, baudRate: 115200, clock: realClock }), (error) => {
     assert.ok(isAgentError(error, 'PORT_BUSY'));

@@ -210,5 +210,8 @@ function lacksChannel(error: unknown): boolean {
 }
 
 export function textOf(data: ErrorData): string {
-  return [data['code'], data['text'], data['timeoutMs']].filter((part) => part !== undefined).join(' ');
+  const parts = [data['code'], data['text'], data['timeoutMs'], data['why']];
+  // An OK whose answer was not to be read, or was not there.
+  if (data['lines'] !== undefined) parts.push('OK with no answer in a known form');
+  return parts.filter((part) => part !== undefined).join(' ');
 }

@@ -323,3 +323,21 @@ test('a session is written down before anything is sent through it', async () =>
   await clock.settle(work);
   assert.deepEqual(order, ['written', 'sent']);
 });
+
+test('an answer in a form that nobody knows is told as such, over either way', async () => {
+  const unknown = ok('+CGLA: "9000"');
+  const odd = await modemOf((line) => plainModem(line, () => unknown));
+  const channel = await odd.open();
+  await assert.rejects(odd.clock.settle(channel.transmit(fromHex('80E2910003BF2D00'))), (error) => {
+    assert.ok(isAgentError(error, 'CARD_LOST'));
+    assert.equal(error.data['detail'], 'OK with no answer in a known form');
+    return true;
+  });
+  const mute = await modemOf((line) => (line.startsWith('AT+CCHO') ? ok('') : plainModem(line, () => '')));
+  await assert.rejects(mute.open(), (error) => {
+    assert.ok(isAgentError(error, 'CARD_ACCESS'));
+    assert.equal(error.data['cgla'], 'OK with no answer in a known form');
+    assert.equal(error.data['csim'], 'ERROR');
+    return true;
+  });
+});

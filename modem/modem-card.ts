@@ -144,9 +144,14 @@ function sendOptions(how: TransmitOptions, timeoutMs: number): SendOptions {
 /** A break of the way in the middle of an exchange; cancelling stays what it is. */
 function asLost(error: unknown, command: Uint8Array): unknown {
   if (!isAgentError(error, 'AT_ERROR', 'AT_TIMEOUT', 'AT_ANSWER', 'LINK_CLOSED')) return error;
+  const detail = textOf(error.data);
   return new AgentError(
     'CARD_LOST',
-    { why: error.code, command: toHex(command.subarray(0, 4)), detail: textOf(error.data) },
+    {
+      why: error.code,
+      command: toHex(command.subarray(0, 4)),
+      ...(detail === '' ? {} : { detail }),
+    },
     { cause: error },
   );
 }
