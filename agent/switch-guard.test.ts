@@ -32,6 +32,7 @@ function rig(first: LastSwitch | undefined) {
     restart: (): void => {},
     reads: 0,
     answers: true,
+    full: false,
   };
   const device: Device = {
     imei: completeImei('35824005111111'),
@@ -64,7 +65,10 @@ function rig(first: LastSwitch | undefined) {
       if (world.answers) guard.receipted(mno, message.id);
     },
     last: () => world.last,
-    keep: async (found) => void (world.last = found),
+    async keep(found) {
+      if (world.full && found.told === true) throw new AgentError('STATE_FAILED', { why: 'ENOSPC' });
+      world.last = found;
+    },
   });
   const running = guard.run({ signal: stop.signal });
   return {
@@ -138,5 +142,17 @@ test('before the first switch, and while another is under way, nothing is asked'
   world.restart();
   await clock.advance(600_000);
   assert.equal(world.reads, 0);
+  await end();
+});
+
+test('a receipt that the disk does not take ends nothing: the operator is told once more', async () => {
+  const { clock, sent, world, end } = rig({ ...SWITCHED, reverted: OLD, told: false });
+  world.iccid = OLD;
+  world.full = true;
+  await clock.advance(60_000);
+  assert.deepEqual([sent.length, world.last?.told], [1, false]);
+  world.full = false;
+  await clock.advance(120_000);
+  assert.equal(world.last?.told, true);
   await end();
 });

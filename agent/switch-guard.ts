@@ -1,7 +1,7 @@
 // Looks again after a restart: some modems and cards go back to another profile then, and the operator must know.
 import { toHex } from '../base/bytes.ts';
 import { type Clock, sleep } from '../base/clock.ts';
-import { isAgentError } from '../base/errors.ts';
+import { errorOf, isAgentError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Eid, Iccid } from '../codec/ids.ts';
@@ -85,7 +85,16 @@ export function createSwitchGuard(options: SwitchGuardOptions): SwitchGuard {
       if (awaited === undefined || awaited.mno !== mno || awaited.id !== toHex(of)) return false;
       awaited = undefined;
       const last = options.last();
-      if (last !== undefined) void options.keep({ ...last, told: true }).then(() => wake());
+      if (last === undefined) return true;
+      options.keep({ ...last, told: true }).then(
+        () => wake(),
+        (error: unknown) => {
+          // The operator is told once more, which harms nobody.
+          log.write('warn', 'agent.switch', 'the receipt is not written down', {
+            why: errorOf(error).message,
+          });
+        },
+      );
       return true;
     },
     async run({ signal }) {
