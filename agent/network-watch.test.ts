@@ -5,13 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createVirtualClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
-import { parseImei } from '../codec/ids.ts';
-import { type ByteLink, createLinkPair } from '../modem/byte-link.ts';
 import type { DataSettings } from '../modem/data-context.ts';
-import { openModem } from '../modem/modem.ts';
-import { createSimModem } from '../modem/sim/sim-modem.ts';
-import { createTestCard } from '../modem/sim/test-card.ts';
-import { createTestRadio } from '../modem/sim/test-radio.ts';
+import { openTestingDriver } from '../modem/testing-driver.ts';
 import { type NetworkRecord, watchNetwork } from './network-watch.ts';
 import { readNetworkRecord, writeNetworkRecord } from './state-folder.ts';
 import { readStatus, statusText } from './status.ts';
@@ -20,20 +15,7 @@ const APN: DataSettings = { cid: 1, apn: 'iot.example', type: 'IP' };
 
 async function rig(data: DataSettings | undefined) {
   const clock = createVirtualClock(Date.UTC(2026, 0, 1));
-  const radio = createTestRadio();
-  const sim = createSimModem({
-    card: createTestCard(),
-    radio,
-    clock,
-    log: silentLog,
-    imei: parseImei('490154203237518'),
-  });
-  const openLink = async (): Promise<ByteLink> => {
-    const [link, peer] = createLinkPair();
-    sim.connect(peer);
-    return link;
-  };
-  const modem = await clock.settle(openModem({ openLink, clock, log: silentLog }));
+  const { modem, radio } = await openTestingDriver({ clock });
   const records: NetworkRecord[] = [];
   const stop = new AbortController();
   const running = watchNetwork(

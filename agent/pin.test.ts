@@ -7,12 +7,12 @@ import { createVirtualClock } from '../base/clock.ts';
 import { AgentError, isAgentError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { parseImei } from '../codec/ids.ts';
-import { type ByteLink, createLinkPair } from '../modem/byte-link.ts';
 import { type Modem, openModem } from '../modem/modem.ts';
 import type { SimQuirks } from '../modem/sim/quirks.ts';
 import { createSimModem } from '../modem/sim/sim-modem.ts';
 import { createTestCard } from '../modem/sim/test-card.ts';
 import { createTestRadio } from '../modem/sim/test-radio.ts';
+import { linkTo } from '../modem/testing-driver.ts';
 import { enterConfiguredPin } from './pin.ts';
 import { readPinRecord, writePinRecord } from './state-folder.ts';
 
@@ -44,12 +44,8 @@ async function device(pin: string, quirks: Partial<SimQuirks> = {}) {
     await utimes(pinFile, at, at);
   };
   await put(`${pin}\n`, 1_000);
-  const openLink = async (): Promise<ByteLink> => {
-    const [link, peer] = createLinkPair();
-    sim.connect(peer);
-    return link;
-  };
-  const modem = (): Promise<Modem> => clock.settle(openModem({ openLink, clock, log: silentLog }));
+  const modem = (): Promise<Modem> =>
+    clock.settle(openModem({ openLink: linkTo(sim), clock, log: silentLog }));
   const enter = (over: Modem, write = writePinRecord): Promise<void> =>
     enterConfiguredPin({
       modem: over,

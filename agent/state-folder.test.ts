@@ -3,15 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AID_ISD_R, encodeAid, parseEid, parseImei } from '../codec/ids.ts';
-import { createVirtualClock } from '../base/clock.ts';
+import { AID_ISD_R, encodeAid, parseEid } from '../codec/ids.ts';
 import { isAgentError } from '../base/errors.ts';
-import { silentLog } from '../base/log.ts';
-import { createLinkPair } from '../modem/byte-link.ts';
-import { openModem } from '../modem/modem.ts';
-import { createSimModem } from '../modem/sim/sim-modem.ts';
-import { createTestCard } from '../modem/sim/test-card.ts';
-import { createTestRadio } from '../modem/sim/test-radio.ts';
+import { openTestingDriver } from '../modem/testing-driver.ts';
 import { acquireCardLock } from './card-lock.ts';
 import { es10 } from './card-operations.ts';
 import {
@@ -22,39 +16,21 @@ import {
   writeModemRecords,
 } from './state-folder.ts';
 
-const IMEI = parseImei('490154203237518');
-
 test('what a command may carry is learned once for a modem and its firmware, and known after a restart', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'state-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   /** A life of the agent: reads what is kept, sends a request until it passes. Answers the failures on the way. */
   const live = async (revision: string): Promise<number> => {
-    const clock = createVirtualClock();
-    const sim = createSimModem({
-      card: createTestCard(),
-      radio: createTestRadio(),
-      clock,
-      log: silentLog,
-      imei: IMEI,
-      identity: { revision },
-      quirks: { maxCommandData: 130 },
-    });
     let records: ModemRecords = await readModemRecords(folder);
-    const modem = await clock.settle(
-      openModem({
-        openLink: async () => {
-          const [link, peer] = createLinkPair();
-          sim.connect(peer);
-          return link;
-        },
-        clock,
-        log: silentLog,
+    const { modem, clock } = await openTestingDriver({
+      sim: { identity: { revision }, quirks: { maxCommandData: 130 } },
+      modem: {
         remembered: (who) => memoryOf(records, who),
         onLearned: (who, memory) => {
           records = withModem(records, who, memory);
         },
-      }),
-    );
+      },
+    });
     let failures = 0;
     for (;;) {
       const channel = await clock.settle(

@@ -3,36 +3,18 @@ import { test } from 'node:test';
 import { createVirtualClock } from '../base/clock.ts';
 import { isAgentError } from '../base/errors.ts';
 import { createLog, Secret, silentLog } from '../base/log.ts';
-import { parseImei } from '../codec/ids.ts';
 import { openAtSession } from './at-session.ts';
-import { type ByteLink, createLinkPair } from './byte-link.ts';
 import { connectData, type DataSettings, readDataState } from './data-context.ts';
-import { openModem } from './modem.ts';
-import { createSimModem } from './sim/sim-modem.ts';
-import { createTestCard } from './sim/test-card.ts';
-import { createTestRadio } from './sim/test-radio.ts';
+import { openTestingDriver } from './testing-driver.ts';
 import { createTestingModem, ok, SYNC_ANSWERS } from './testing-modem.ts';
 
 const APN: DataSettings = { cid: 1, apn: 'iot.example', type: 'IP' };
 
-async function rig() {
-  const clock = createVirtualClock();
-  const radio = createTestRadio();
-  const sim = createSimModem({
-    card: createTestCard(),
-    radio,
-    clock,
-    log: silentLog,
-    imei: parseImei('490154203237518'),
-  });
-  const openLink = async (): Promise<ByteLink> => {
-    const [link, peer] = createLinkPair();
-    sim.connect(peer);
-    return link;
-  };
-  const modem = await clock.settle(openModem({ openLink, clock, log: silentLog }));
-  await clock.advance(1_000);
-  return { modem, clock, radio };
+/** A modem that has found its network. */
+async function attached() {
+  const driver = await openTestingDriver();
+  await driver.clock.advance(1_000);
+  return driver;
 }
 
 /** A session with a modem that answers by `answers`, and ERROR to the rest. */
@@ -87,7 +69,7 @@ test('a modem without any of the commands has no data state, and that is no faul
 });
 
 test('a context that is up with its APN is left alone', async () => {
-  const { modem, clock } = await rig();
+  const { modem, clock } = await attached();
   await clock.settle(modem.command('AT+CGDCONT=1,"IP","IOT.example"'));
   const { heard, session } = ((): { heard: string[]; session: ReturnType<typeof talk> } => {
     const talking = talk({
@@ -107,7 +89,7 @@ test('a context that is up with its APN is left alone', async () => {
 });
 
 test('another APN is defined, and the modem attached again with it', async () => {
-  const { modem, clock, radio } = await rig();
+  const { modem, clock, radio } = await attached();
   const address = await clock.settle(modem.connectData(APN));
   assert.equal(address, '10.20.30.40');
   const state = await clock.settle(modem.dataState());
@@ -119,7 +101,7 @@ test('another APN is defined, and the modem attached again with it', async () =>
 });
 
 test('a context that went down is activated again', async () => {
-  const { modem, clock, radio } = await rig();
+  const { modem, clock, radio } = await attached();
   await clock.settle(modem.connectData(APN));
   await clock.settle(modem.command('AT+CGACT=0,1'));
   assert.deepEqual([...radio.attached.values()], [false]);
@@ -131,7 +113,7 @@ test('user and password are set by the command that the modem has, and stand in 
   const lines: string[] = [];
   const log = createLog({ clock: createVirtualClock(), level: 'trace', out: (line) => lines.push(line) });
   const auth = { protocol: 'chap', user: 'meter', password: new Secret('hunter22') } as const;
-  const { modem, clock } = await rig();
+  const { modem, clock } = await attached();
   await clock.settle(modem.connectData({ ...APN, auth }));
   assert.deepEqual(await clock.settle(modem.command('AT+CGAUTH?')), ['+CGAUTH: 1,2,"meter"']);
 

@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromHex } from '../base/bytes.ts';
-import { createVirtualClock } from '../base/clock.ts';
 import { isAgentError } from '../base/errors.ts';
-import { silentLog } from '../base/log.ts';
-import { AID_ISD_R, encodeAid, parseImei } from '../codec/ids.ts';
+import { AID_ISD_R, encodeAid } from '../codec/ids.ts';
 import { DEADLINES_MS, type DeadlineClass } from './at-session.ts';
-import { type ByteLink, createLinkPair } from './byte-link.ts';
-import { openModem } from './modem.ts';
-import { createSimModem } from './sim/sim-modem.ts';
-import { createTestCard } from './sim/test-card.ts';
-import { createTestRadio } from './sim/test-radio.ts';
+import { openTestingDriver } from './testing-driver.ts';
 
 /** How long a command waits whose answer never comes. */
 async function patience(
@@ -18,22 +12,14 @@ async function patience(
   command: string,
   long: boolean,
 ): Promise<number> {
-  const clock = createVirtualClock();
-  const card = createTestCard();
   let mute = false;
-  const sim = createSimModem({
-    card: { ...card, transmit: (apdu) => (mute ? new Promise<never>(() => {}) : card.transmit(apdu)) },
-    radio: createTestRadio(),
-    clock,
-    log: silentLog,
-    imei: parseImei('490154203237518'),
+  const { modem, clock } = await openTestingDriver({
+    slot: (card) => ({
+      ...card,
+      transmit: (apdu) => (mute ? new Promise<never>(() => {}) : card.transmit(apdu)),
+    }),
+    modem: { deadlinesMs },
   });
-  const openLink = async (): Promise<ByteLink> => {
-    const [link, peer] = createLinkPair();
-    sim.connect(peer);
-    return link;
-  };
-  const modem = await clock.settle(openModem({ openLink, clock, log: silentLog, deadlinesMs }));
   const channel = await clock.settle(
     (await clock.settle(modem.openCard())).openChannel(encodeAid(AID_ISD_R)),
   );

@@ -7,13 +7,13 @@ import { silentLog } from '../base/log.ts';
 import { encodeCommandApdu } from '../codec/apdu.ts';
 import { AID_ISD_R, encodeAid, parseImei } from '../codec/ids.ts';
 import { storeDataCommands } from '../codec/store-data.ts';
-import { createLinkPair, type ByteLink } from './byte-link.ts';
 import type { CardQuirks } from './card-way.ts';
 import { openModem } from './modem.ts';
 import { parseFault } from './sim/faults.ts';
 import { createSimModem } from './sim/sim-modem.ts';
 import { createTestCard } from './sim/test-card.ts';
 import { createTestRadio } from './sim/test-radio.ts';
+import { linkTo } from './testing-driver.ts';
 
 const ISD_R = encodeAid(AID_ISD_R);
 const ALLOWED = [
@@ -46,11 +46,6 @@ async function soak(seed: number, specs: readonly string[], card: CardQuirks): P
     faults: specs.map(parseFault),
     seed,
   });
-  const openLink = async (): Promise<ByteLink> => {
-    const [link, peer] = createLinkPair();
-    device.connect(peer);
-    return link;
-  };
   const settle = <T>(work: Promise<T>): Promise<T> => clock.settle(work, 10 * 3_600_000);
   const retried = async <T>(work: () => Promise<T>): Promise<T> => {
     for (let attempt = 1; ; attempt++) {
@@ -62,7 +57,9 @@ async function soak(seed: number, specs: readonly string[], card: CardQuirks): P
       }
     }
   };
-  const modem = await retried(() => openModem({ openLink, clock, log: silentLog, quirks: { card } }));
+  const modem = await retried(() =>
+    openModem({ openLink: linkTo(device), clock, log: silentLog, quirks: { card } }),
+  );
   let answered = 0;
   let failed = 0;
   for (let n = 0; n < 20; n++) {

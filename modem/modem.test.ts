@@ -2,57 +2,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { concat, fromHex, toHex } from '../base/bytes.ts';
-import { createVirtualClock, sleep, type VirtualClock } from '../base/clock.ts';
+import { createVirtualClock, sleep } from '../base/clock.ts';
 import { isAgentError, type ErrorCode } from '../base/errors.ts';
 import { Secret, silentLog } from '../base/log.ts';
 import { encodeCommandApdu } from '../codec/apdu.ts';
-import type { CardSlot } from '../codec/card.ts';
 import { AID_ISD_R, encodeAid, parseImei, parseImsi, type Aid } from '../codec/ids.ts';
 import { storeDataCommands } from '../codec/store-data.ts';
 import { createLinkPair, type ByteLink } from './byte-link.ts';
 import type { OpenSession } from './card-sessions.ts';
-import { openModem, type Modem, type ModemOptions } from './modem.ts';
+import { openModem, type Modem } from './modem.ts';
 import type { Registration } from './registration.ts';
-import { createSimModem, type SimModem, type SimModemOptions } from './sim/sim-modem.ts';
-import { createTestCard, TEST_PROFILES, type TestCard, type TestCardOptions } from './sim/test-card.ts';
-import { createTestRadio, type TestRadio } from './sim/test-radio.ts';
+import type { SimModemOptions } from './sim/sim-modem.ts';
+import { TEST_PROFILES } from './sim/test-card.ts';
+import { linkTo, openTestingDriver } from './testing-driver.ts';
 
 const IMEI = parseImei('490154203237518');
 const ISD_R = encodeAid(AID_ISD_R);
-
-type Rig = {
-  readonly modem: Modem;
-  readonly sim: SimModem;
-  readonly card: TestCard;
-  readonly radio: TestRadio;
-  readonly clock: VirtualClock;
-  readonly links: ByteLink[];
-};
-
-async function rig(
-  options: {
-    card?: TestCardOptions;
-    sim?: Partial<SimModemOptions>;
-    modem?: Partial<ModemOptions>;
-    slot?: (card: TestCard) => CardSlot;
-    clock?: VirtualClock;
-  } = {},
-): Promise<Rig> {
-  const clock = options.clock ?? createVirtualClock();
-  const card = createTestCard(options.card);
-  const radio = createTestRadio();
-  const slot = options.slot?.(card) ?? card;
-  const sim = createSimModem({ card: slot, radio, clock, log: silentLog, imei: IMEI, ...options.sim });
-  const links: ByteLink[] = [];
-  const openLink = async (): Promise<ByteLink> => {
-    const [link, peer] = createLinkPair();
-    links.push(link);
-    sim.connect(peer);
-    return link;
-  };
-  const modem = await clock.settle(openModem({ openLink, clock, log: silentLog, ...options.modem }));
-  return { modem, sim, card, radio, clock, links };
-}
 
 const failsWith =
   (code: ErrorCode, data: Record<string, unknown> = {}) =>
@@ -65,14 +30,6 @@ const failsWith =
 /** Hides commands from the modem, as modems that lack them do. */
 function without(...commands: string[]): Partial<SimModemOptions> {
   return { quirks: { missing: commands } };
-}
-
-function linkTo(sim: SimModem): () => Promise<ByteLink> {
-  return async () => {
-    const [link, peer] = createLinkPair();
-    sim.connect(peer);
-    return link;
-  };
 }
 
 async function echo(modem: Modem, request: Uint8Array): Promise<Uint8Array> {
@@ -89,7 +46,7 @@ async function echo(modem: Modem, request: Uint8Array): Promise<Uint8Array> {
 }
 
 test('it brings the dialogue into order and reads who and where the modem is', async () => {
-  const { modem, clock } = await rig();
+  const { modem, clock } = await openTestingDriver();
   const identity = await clock.settle(modem.identity());
   assert.deepEqual(identity, {
     imei: IMEI,
@@ -118,7 +75,7 @@ for (const [way, hidden] of [
   ['csim', ['+CCHO', '+CGLA', '+CCHC']],
 ] as const) {
   test(`a card exchange of any size goes both ways over ${way}`, async () => {
-    const { modem, clock, card } = await rig({ sim: without(...hidden) });
+    const { modem, clock, card } = await openTestingDriver({ sim: without(...hidden) });
     for (const octets of [1, 2, 254, 255, 256, 700]) {
       const request = Uint8Array.from({ length: octets }, (_, i) => (i * 7 + 0x20) & 0xff);
       assert.equal(toHex(await clock.settle(echo(modem, request))), toHex(request));
@@ -127,7 +84,7 @@ for (const [way, hidden] of [
   });
 
   test(`an application that is not there is the card's answer, and leaves no channel over ${way}`, async () => {
-    const { modem, clock, card } = await rig({ sim: without(...hidden) });
+    const { modem, clock, card } = await openTestingDriver({ sim: without(...hidden) });
     const cardPort = await clock.settle(modem.openCard());
     await assert.rejects(
       clock.settle(cardPort.openChannel(encodeAid('A000000001' as Aid))),
@@ -137,7 +94,7 @@ for (const [way, hidden] of [
   });
 
   test(`several channels are open at once and calls keep their order over ${way}`, async () => {
-    const { modem, clock } = await rig({ sim: without(...hidden) });
+    const { modem, clock } = await openTestingDriver({ sim: without(...hidden) });
     const card = await clock.settle(modem.openCard());
     const [a, b] = await clock.settle(Promise.all([card.openChannel(ISD_R), card.openChannel(ISD_R)]));
     assert.ok(a && b);
@@ -156,7 +113,7 @@ for (const [way, hidden] of [
 }
 
 test('GET RESPONSE, 6Cxx and 91xx: the data come whole, the status word as the card gave it', async () => {
-  const { modem, clock } = await rig();
+  const { modem, clock } = await openTestingDriver();
   const card = await clock.settle(modem.openCard());
   const channel = await clock.settle(card.openChannel(ISD_R));
   assert.deepEqual(await clock.settle(channel.transmit(fromHex('80E2910004BF31010100'))), {
@@ -171,7 +128,7 @@ test('GET RESPONSE, 6Cxx and 91xx: the data come whole, the status word as the c
 });
 
 test('a way without end of GET RESPONSE is given up, and no answer made up', async () => {
-  const { modem, clock } = await rig({
+  const { modem, clock } = await openTestingDriver({
     slot: (card) => ({
       ...card,
       transmit: async (apdu) =>
@@ -187,7 +144,7 @@ test('a way without end of GET RESPONSE is given up, and no answer made up', asy
 
 test('channels that a dead client left open are closed', async () => {
   for (const hidden of [[], ['+CCHO', '+CGLA', '+CCHC']]) {
-    const { modem, clock, card, sim } = await rig({ sim: without(...hidden) });
+    const { modem, clock, card, sim } = await openTestingDriver({ sim: without(...hidden) });
     const dead = await clock.settle(modem.openCard());
     for (let i = 0; i < 3; i++) await clock.settle(dead.openChannel(ISD_R));
     assert.equal(card.openChannels(), 3);
@@ -199,7 +156,7 @@ test('channels that a dead client left open are closed', async () => {
 
 test('a session that an earlier life wrote down is closed at start, whatever its name', async () => {
   const written: (readonly OpenSession[])[] = [];
-  const first = await rig({
+  const first = await openTestingDriver({
     modem: { onLearned: (_, { openSessions = [] }) => void written.push(openSessions) },
   });
   const card = await first.clock.settle(first.modem.openCard());
@@ -223,7 +180,7 @@ test('a session that an earlier life wrote down is closed at start, whatever its
 });
 
 test('without any way to the card the error says what each way answered', async () => {
-  const { modem, clock } = await rig({ sim: without('+CCHO', '+CSIM') });
+  const { modem, clock } = await openTestingDriver({ sim: without('+CCHO', '+CSIM') });
   const card = await clock.settle(modem.openCard());
   await assert.rejects(
     clock.settle(card.openChannel(ISD_R)),
@@ -238,7 +195,7 @@ test('without any way to the card the error says what each way answered', async 
 test('after a lost answer nothing is sent again and the channel must be opened anew', async () => {
   let slow = false;
   const clock = createVirtualClock();
-  const { modem, card } = await rig({
+  const { modem, card } = await openTestingDriver({
     clock,
     slot: (inner) => ({
       reset: () => inner.reset(),
@@ -267,7 +224,7 @@ test('after a lost answer nothing is sent again and the channel must be opened a
 
 test('when no channel is free those that nobody owns are closed, and our own stay', async () => {
   for (const hidden of [[], ['+CCHO', '+CGLA', '+CCHC']]) {
-    const { modem, clock, card } = await rig({ sim: without(...hidden) });
+    const { modem, clock, card } = await openTestingDriver({ sim: without(...hidden) });
     const port = await clock.settle(modem.openCard());
     const ours = await clock.settle(port.openChannel(ISD_R));
     const leak = hidden.length === 0 ? `AT+CCHO="${AID_ISD_R}"` : 'AT+CSIM=10,"0070000001"';
@@ -280,7 +237,7 @@ test('when no channel is free those that nobody owns are closed, and our own sta
 });
 
 test('cancelling an exchange lets the caller go and loses the channel only', async () => {
-  const { modem, clock } = await rig();
+  const { modem, clock } = await openTestingDriver();
   const port = await clock.settle(modem.openCard());
   const channel = await clock.settle(port.openChannel(ISD_R));
   const stop = new AbortController();
@@ -292,7 +249,7 @@ test('cancelling an exchange lets the caller go and loses the channel only', asy
 });
 
 test('a profile switch is seen without any help when the card asks for its reset', async () => {
-  const { modem, clock, radio } = await rig();
+  const { modem, clock, radio } = await openTestingDriver();
   const seen: Registration[] = [];
   modem.onRegistration((registration) => seen.push(registration));
   const [, next] = TEST_PROFILES;
@@ -313,7 +270,7 @@ test('a profile switch is seen without any help when the card asks for its reset
 });
 
 test('where the modem ignores REFRESH the radio is switched off and on', async () => {
-  const { modem, clock } = await rig({ sim: { quirks: { proactive: 'ignored' } } });
+  const { modem, clock } = await openTestingDriver({ sim: { quirks: { proactive: 'ignored' } } });
   const [, next] = TEST_PROFILES;
   assert.ok(next);
   const card = await clock.settle(modem.openCard());
@@ -329,7 +286,7 @@ test('where the modem ignores REFRESH the radio is switched off and on', async (
 });
 
 test('a switch that never shows is told with all that was tried', async () => {
-  const { modem, clock } = await rig();
+  const { modem, clock } = await openTestingDriver();
   const [, next] = TEST_PROFILES;
   assert.ok(next);
   const outcome = await clock.settle(modem.awaitProfile(next.iccid, { stepMs: 5000 }));
@@ -342,13 +299,15 @@ test('a switch that never shows is told with all that was tried', async () => {
 
 test('the ICCID is read where +CRSM is missing', async () => {
   for (const hidden of [['+CRSM'], ['+CRSM', '+QCCID']]) {
-    const { modem, clock } = await rig({ sim: { quirks: { missing: hidden, vendorCommands: ['+QCCID'] } } });
+    const { modem, clock } = await openTestingDriver({
+      sim: { quirks: { missing: hidden, vendorCommands: ['+QCCID'] } },
+    });
     assert.equal(await clock.settle(modem.readIccid()), TEST_PROFILES[0]?.iccid);
   }
 });
 
 test('a restart brings the modem back with reports switched on again', async () => {
-  const { modem, clock, radio } = await rig();
+  const { modem, clock, radio } = await openTestingDriver();
   await clock.settle(modem.restart());
   await clock.settle(modem.registration());
   const seen: Registration[] = [];
@@ -359,7 +318,7 @@ test('a restart brings the modem back with reports switched on again', async () 
 });
 
 test('a line that went away comes back by itself at the next call', async () => {
-  const { modem, clock, links } = await rig();
+  const { modem, clock, links } = await openTestingDriver();
   const card = await clock.settle(modem.openCard());
   const channel = await clock.settle(card.openChannel(ISD_R));
   await links[0]?.close();
@@ -386,11 +345,11 @@ test('a port that answers nothing fails with a hint, within its deadlines', asyn
 });
 
 test('a PIN is tried once, never a second time', async () => {
-  const { modem, clock } = await rig({ card: { pin: '1234' } });
+  const { modem, clock } = await openTestingDriver({ card: { pin: '1234' } });
   assert.deepEqual(await clock.settle(modem.simState()), { is: 'pin-required' });
   await assert.rejects(clock.settle(modem.enterPin(new Secret('0000'))), failsWith('PIN_REFUSED'));
   await assert.rejects(clock.settle(modem.enterPin(new Secret('1234'))), failsWith('PIN_REFUSED'));
-  const right = await rig({ card: { pin: '1234' } });
+  const right = await openTestingDriver({ card: { pin: '1234' } });
   await right.clock.settle(right.modem.enterPin(new Secret('1234')));
   assert.deepEqual(await right.clock.settle(right.modem.simState()), { is: 'ready' });
   await right.clock.settle(right.modem.enterPin(new Secret('9999')));
@@ -403,7 +362,7 @@ test('any length and split of a request comes back whole', async () => {
       fc.constantFrom<readonly string[]>([], ['+CCHO']),
       async (bytes, hidden) => {
         bytes[0] = 0x30; // no profile switch
-        const { modem, clock } = await rig({ sim: without(...hidden) });
+        const { modem, clock } = await openTestingDriver({ sim: without(...hidden) });
         assert.equal(toHex(await clock.settle(echo(modem, bytes))), toHex(bytes));
       },
     ),
@@ -413,6 +372,6 @@ test('any length and split of a request comes back whole', async () => {
 
 test('the subscriber that the card names is the one that attaches', async () => {
   const imsi = parseImsi('310410123456789');
-  const { radio } = await rig({ card: { profiles: [{ ...TEST_PROFILES[0]!, imsi }] } });
+  const { radio } = await openTestingDriver({ card: { profiles: [{ ...TEST_PROFILES[0]!, imsi }] } });
   assert.deepEqual([...radio.attached], [[imsi, true]]);
 });

@@ -1,20 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toHex } from '../base/bytes.ts';
-import { createVirtualClock } from '../base/clock.ts';
 import { AgentError, isAgentError } from '../base/errors.ts';
-import { silentLog } from '../base/log.ts';
 import { encodeCommandApdu } from '../codec/apdu.ts';
 import { AID_ISD_R, encodeAid, parseAid, parseImei } from '../codec/ids.ts';
 import { storeDataCommands } from '../codec/store-data.ts';
-import { createLinkPair, type ByteLink } from './byte-link.ts';
-import { openModem, type Modem } from './modem.ts';
+import type { Modem } from './modem.ts';
 import type { ModemQuirks } from './quirks.ts';
 import { PERSONALITIES } from './sim/personalities.ts';
 import { createQuirks, deviations, type QuirkName } from './sim/quirks.ts';
-import { createSimModem, type SimModemOptions } from './sim/sim-modem.ts';
-import { createTestCard, TEST_PROFILES } from './sim/test-card.ts';
-import { createTestRadio } from './sim/test-radio.ts';
+import type { SimModemOptions } from './sim/sim-modem.ts';
+import { TEST_PROFILES } from './sim/test-card.ts';
+import { openTestingDriver } from './testing-driver.ts';
 
 const IMEI = parseImei('490154203237518');
 const [FIRST, SECOND] = TEST_PROFILES;
@@ -51,17 +48,8 @@ async function request(modem: Modem, isdR: Uint8Array, octets: Uint8Array): Prom
 /** What every modem must carry: a long request, a switch of the profile, and service with the new one. */
 async function useModem(sim: Partial<SimModemOptions>, quirks: ModemQuirks = {}): Promise<void> {
   const isdR = encodeAid(parseAid(sim.quirks?.isdrAid ?? AID_ISD_R));
-  const clock = createVirtualClock();
-  const card = createTestCard();
-  const radio = createTestRadio();
-  const device = createSimModem({ card, radio, clock, log: silentLog, imei: IMEI, ...sim });
-  const openLink = async (): Promise<ByteLink> => {
-    const [link, peer] = createLinkPair();
-    device.connect(peer);
-    return link;
-  };
+  const { modem, card, radio, clock } = await openTestingDriver({ sim, modem: { quirks } });
   const settle = <T>(work: Promise<T>): Promise<T> => clock.settle(work);
-  const modem = await settle(openModem({ openLink, clock, log: silentLog, quirks }));
   assert.equal(await settle(modem.imei()), IMEI);
   assert.equal(await settle(modem.readIccid()), FIRST?.iccid);
   // A request of ES10 (BF2D) that is long enough for a ninth block.

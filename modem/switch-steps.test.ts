@@ -1,33 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createVirtualClock } from '../base/clock.ts';
-import { silentLog } from '../base/log.ts';
-import { parseImei } from '../codec/ids.ts';
-import { type ByteLink, createLinkPair } from './byte-link.ts';
-import { openModem, type Modem, type ModemOptions } from './modem.ts';
+import type { ModemOptions } from './modem.ts';
 import type { SimQuirks } from './sim/quirks.ts';
-import { createSimModem, type SimModem } from './sim/sim-modem.ts';
-import { createTestCard, TEST_PROFILES } from './sim/test-card.ts';
-import { createTestRadio } from './sim/test-radio.ts';
+import { TEST_PROFILES } from './sim/test-card.ts';
+import { openTestingDriver } from './testing-driver.ts';
 
-async function rig(quirks: Partial<SimQuirks>, options: Partial<ModemOptions> = {}) {
-  const clock = createVirtualClock();
-  const sim: SimModem = createSimModem({
-    card: createTestCard(),
-    radio: createTestRadio(),
-    clock,
-    log: silentLog,
-    imei: parseImei('490154203237518'),
-    quirks,
-  });
-  const openLink = async (): Promise<ByteLink> => {
-    const [link, peer] = createLinkPair();
-    sim.connect(peer);
-    return link;
-  };
-  const modem: Modem = await clock.settle(openModem({ openLink, clock, log: silentLog, ...options }));
-  return { modem, sim, clock };
-}
+const rig = (quirks: Partial<SimQuirks>, modem: Partial<ModemOptions> = {}) =>
+  openTestingDriver({ sim: { quirks }, modem });
 
 test('a modem offers the steps that it has, the gentlest first', async () => {
   assert.deepEqual((await rig({})).modem.switchSteps, ['radio-cycle', 'restart']);
