@@ -167,7 +167,11 @@ async function ask(
     ways.push(await tryWay(session, way, lessons));
   }
   const forms = await askAll(session, TEST_FORMS);
-  const quirks = [...spelling.seen(), ...quirksOf(ways, forms, iccid, lessons)];
+  // An echo that is on is as V.250 has it: whether ATE0 would end it is not tried here.
+  const quirks = [
+    ...spelling.seen().filter((sign) => sign !== ECHO),
+    ...quirksOf(ways, forms, iccid, lessons),
+  ];
   return {
     identity,
     ...(family === undefined ? {} : { family: family.family }),

@@ -10,7 +10,7 @@ export type SpellingWatch = {
 };
 
 /** What is seen of a modem that gives back what it hears. */
-export const ECHO = 'echo stays on';
+export const ECHO = 'echo is on';
 
 const CR = 0x0d;
 const LF = 0x0a;
