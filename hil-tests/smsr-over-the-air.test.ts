@@ -13,30 +13,21 @@ import {
 import { SECURE_SPI, sealRemoteCommand } from '../crypto/scp80-host.ts';
 import { deliver, script as scriptOf } from '../euicc/testing/ota.ts';
 import {
+  ask,
   deliverNotifications,
+  done,
   grantBy,
   inEis,
   loadScript,
   type ManagedWorld,
   managedWorld,
-  type MnoName,
   onCard,
   play,
   PROVISIONING_ICCID,
+  report,
 } from './smsr-world.ts';
 
 const OTA = { kvn: 1 } as const;
-
-const report = (world: ManagedWorld, mno: MnoName, responseScript: Uint8Array, rolledBack = false) =>
-  world.service.as(mno).scriptResult({ eid: world.eid, responseScript, rolledBack });
-
-const ask = (world: ManagedWorld, mno: MnoName, command: 'enable' | 'disable' | 'delete', iccid: Iccid) =>
-  world.service.as(mno).profileCommand({ mno, eid: world.eid, iccid, command });
-
-async function done(world: ManagedWorld, mno: MnoName, script: Uint8Array): Promise<void> {
-  const { ok, reason } = await report(world, mno, await play(world, script));
-  assert.deepEqual([ok, reason], [true, undefined]);
-}
 
 async function loaded(world: ManagedWorld): Promise<Iccid> {
   const { iccid, script, secondLayer } = await loadScript(world, 'mno-a');

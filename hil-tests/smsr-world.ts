@@ -1,15 +1,18 @@
 // An SM-SR, two MNOs' SM-DPs and one managed card of the factory, with the agent's own card operations between them.
+import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { createVirtualClock } from '../base/clock.ts';
 import { Secret, silentLog } from '../base/log.ts';
 import { createSeededRandom } from '../base/random.ts';
 import {
+  authenticateServer,
+  listProfiles,
   playScript,
   prepareDownload,
+  removeNotification,
   retrieveNotifications,
   startSession,
 } from '../agent/card-operations.ts';
-import { authenticateServer, listProfiles, removeNotification } from '../agent/card-operations.ts';
 import { decodeCommandApdu, withChannel } from '../codec/apdu.ts';
 import type { CardChannel } from '../codec/card.ts';
 import { completeImei, type Iccid } from '../codec/ids.ts';
@@ -173,6 +176,24 @@ export async function play(world: ManagedWorld, script: Uint8Array): Promise<Uin
   const { responses } = await playScript(await world.isdR(), script, { basic: world.basic });
   await world.card.reset();
   return encodeResponseScript({ executed: responses.length, responses });
+}
+
+/** The SM-SR's script for a command of this MNO, and the one that takes it back. */
+export const ask = (
+  world: ManagedWorld,
+  mno: MnoName,
+  command: 'enable' | 'disable' | 'delete',
+  iccid: Iccid,
+) => world.service.as(mno).profileCommand({ mno, eid: world.eid, iccid, command });
+
+/** What the SM-SR makes of the card's answer to a script. */
+export const report = (world: ManagedWorld, mno: MnoName, responseScript: Uint8Array, rolledBack = false) =>
+  world.service.as(mno).scriptResult({ eid: world.eid, responseScript, rolledBack });
+
+/** Plays a script that succeeds, at the card and by the SM-SR's word. */
+export async function done(world: ManagedWorld, mno: MnoName, script: Uint8Array): Promise<void> {
+  const { ok, reason } = await report(world, mno, await play(world, script));
+  assert.deepEqual([ok, reason], [true, undefined]);
 }
 
 /**

@@ -7,29 +7,19 @@ import { EnableProfileRequest } from '../codec/rsp/profile-management.ts';
 import { decodeCommandScript, decodeResponseScript, encodeCommandScript } from '../codec/script.ts';
 import { isAgentError } from '../base/errors.ts';
 import {
+  ask,
   deliverNotifications,
+  done,
   grantBy,
   inEis,
   loadScript,
   type ManagedWorld,
   managedWorld,
-  type MnoName,
   onCard,
   play,
   PROVISIONING_ICCID,
+  report,
 } from './smsr-world.ts';
-
-async function report(world: ManagedWorld, mno: MnoName, responseScript: Uint8Array, rolledBack = false) {
-  return world.service.as(mno).scriptResult({ eid: world.eid, responseScript, rolledBack });
-}
-
-const ask = (world: ManagedWorld, mno: MnoName, command: 'enable' | 'disable' | 'delete', iccid: Iccid) =>
-  world.service.as(mno).profileCommand({ mno, eid: world.eid, iccid, command });
-
-async function done(world: ManagedWorld, mno: MnoName, script: Uint8Array): Promise<void> {
-  const { ok, reason } = await report(world, mno, await play(world, script));
-  assert.deepEqual([ok, reason], [true, undefined]);
-}
 
 async function provisioned(world: ManagedWorld): Promise<Iccid> {
   const { iccid, script } = await loadScript(world, 'mno-a');

@@ -10,11 +10,11 @@ import { authenticated, code, world as smdpWorld } from './smdp-world.ts';
 import {
   boundPackage,
   deliverNotifications,
+  done,
   inEis,
   loadScript,
   managedWorld,
   onCard,
-  play,
   PROVISIONING_ICCID,
 } from './smsr-world.ts';
 
@@ -22,9 +22,7 @@ test('a profile bound to the static key is loaded under the second layer, over S
   for (const kvn of [0x30, 0x01]) {
     const world = await managedWorld(t, { kvn });
     const { iccid, script } = await loadScript(world, 'mno-a', undefined, 'static');
-    const responseScript = await play(world, script);
-    const { ok, reason } = await world.service.as('mno-a').scriptResult({ eid: world.eid, responseScript });
-    assert.deepEqual([ok, reason], [true, undefined]);
+    await done(world, 'mno-a', script);
     assert.deepEqual(await deliverNotifications(world), [`install ${iccid}`]);
     assert.deepEqual(await onCard(world), { [PROVISIONING_ICCID]: 'enabled', [iccid]: 'disabled' });
     assert.deepEqual(await inEis(world), await onCard(world));

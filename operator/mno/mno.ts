@@ -26,15 +26,9 @@ import { createPartner } from './partner.ts';
 import type { ChangePolicy } from './pcf.ts';
 import { ENDED, type Procedure, wordsOf } from './procedure.ts';
 import type { ProfilePolicy } from './profile-check.ts';
-import {
-  activationRequest,
-  confirmation,
-  isRefusal,
-  refuse,
-  type StepContext,
-  stepFor,
-  type StepOutcome,
-} from './steps.ts';
+import { createRelay } from './relay.ts';
+import { isRefusal, refuse, type StepContext, type StepOutcome } from './step-outcome.ts';
+import { activationRequest, confirmation, stepFor } from './steps.ts';
 
 export type MnoOptions = {
   /** The name by which partners and devices know this MNO; part of its topics. */
@@ -141,20 +135,14 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
     };
   };
 
-  const relay = createLock();
-  /** Publishes what the last commits left behind; a failure leaves it for the next turn. */
-  const flush = (includeSent = false): Promise<void> =>
-    relay.run(async () => {
-      for (const message of await store.outgoing({ includeSent })) {
-        try {
-          await link.publish(message.topic, message.payload);
-        } catch (error) {
-          log.write('warn', 'mno.relay', 'publish failed', { mno: name, error: errorOf(error).message });
-          return;
-        }
-        await store.markSent(message.id);
-      }
-    });
+  const relay = createRelay({
+    mno: name,
+    store,
+    link,
+    clock,
+    log,
+    repeatAfterMs: options.repeatAfterMs ?? DEFAULT_REPEAT_MS,
+  });
 
   const receiptFor = (message: UpMessage, receipt: NonNullable<StepOutcome['receipt']>): OutgoingMessage => {
     const { eid, transaction } = message;
@@ -254,7 +242,7 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
         };
         await store.commit(commitOf(outcome, held, eid, transaction, audit));
       })
-      .then(() => flush());
+      .then(() => relay.flush());
 
   const partner = createPartner({
     mno: name,
@@ -320,7 +308,7 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
         return undefined;
       }
     });
-    await flush();
+    await relay.flush();
     if (notified !== undefined) await afterNotification(eid, notified.event, notified.iccid);
   };
 
@@ -368,19 +356,7 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
     }
   })();
 
-  let cancelRepeat = (): void => {};
-  const repeatAfterMs = options.repeatAfterMs ?? DEFAULT_REPEAT_MS;
-  const repeatLater = (): void => {
-    cancelRepeat = clock.schedule(repeatAfterMs, () => {
-      void flush(true)
-        .catch((error: unknown) =>
-          log.write('error', 'mno.relay', 'repeat failed', { error: errorOf(error).message }),
-        )
-        .then(repeatLater);
-    });
-  };
-  await flush(true);
-  repeatLater();
+  await relay.start();
 
   return {
     partner,
@@ -390,10 +366,10 @@ export async function openMno(options: MnoOptions): Promise<Mno> {
         outgoing: [sealed(eid, message, true)],
         audit: { action: 'trigger', eid, detail: kind },
       });
-      await flush();
+      await relay.flush();
     },
     async close() {
-      cancelRepeat();
+      relay.stop();
       await link.close();
       await pump;
       await Promise.allSettled(running);

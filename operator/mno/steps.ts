@@ -1,44 +1,20 @@
 // What an MNO does with each message of a device: asks the roles, and answers the next state and the messages it leads to.
 import { toHex } from '../../base/bytes.ts';
-import type { Clock } from '../../base/clock.ts';
-import { type AgentError, isAgentError } from '../../base/errors.ts';
-import type { Random } from '../../base/random.ts';
-import type { DownMessage, UpMessage, UpOf } from '../../codec/wire.ts';
+import type { UpMessage, UpOf } from '../../codec/wire.ts';
 import { DEFAULT_BLOCK_SIZE } from '../../transport/manifest.ts';
-import type { EisProfile, EuiccKeys, PartnerMno, ScriptJob, SmDp, SmSr } from '../roles.ts';
+import type { EisProfile } from '../roles.ts';
 import { afterConfirmation, ENDED, type Procedure } from './procedure.ts';
-import { bothVerdicts, judgeStatus, profileChallenge, type ProfilePolicy } from './profile-check.ts';
-
-export type StepContext = {
-  /** This MNO's name. */
-  readonly mno: string;
-  readonly smdp: SmDp;
-  readonly smsr: SmSr;
-  /** Given, new procedures bind profiles to the static keys that it names. */
-  readonly euiccKeys?: EuiccKeys;
-  /** Given, eUICCs are asked for their certificate profile and judged by it too. */
-  readonly profilePolicy?: ProfilePolicy;
-  readonly partner: (name: string) => PartnerMno | undefined;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** How long a device waits for its connectivity verdict after a switch, in milliseconds. */
-  readonly switchDeadlineMs: number;
-};
-
-type Body<M> = M extends DownMessage ? Omit<M, 'id' | 'eid' | 'transaction'> : never;
-/** A message for the device without the fields that the sender adds; a manifest is made from its content when stored. */
-export type DownBody = Exclude<Body<DownMessage>, { is: 'manifest' | 'receipt' }>;
-
-/** What a message leads to; all of it is stored in one transaction, with the receipt, before anything is sent. */
-export type StepOutcome = {
-  readonly procedure?: Procedure;
-  readonly send?: readonly DownBody[];
-  /** The content of a transfer whose manifest is to be sent. */
-  readonly transfer?: { readonly content: Uint8Array; readonly blockSize: number };
-  readonly receipt?: { readonly outcome: 'done' | 'duplicate' | 'refused'; readonly reason?: string };
-  /** What the audit log says beside the step. */
-  readonly detail?: string;
-};
+import { bothVerdicts, judgeStatus, profileChallenge } from './profile-check.ts';
+import {
+  complete,
+  ended,
+  fail,
+  refuse,
+  scriptBody,
+  stale,
+  type StepContext,
+  type StepOutcome,
+} from './step-outcome.ts';
 
 /** The first step: an activation request, new or taken up again after an interruption (seed 38, 61). */
 export async function activationRequest(
@@ -89,7 +65,7 @@ export async function activationRequest(
 }
 
 /** Identity, the donor's rights grant, and only then the reservation of a profile (seed 79 to 81, 86, 108). */
-export async function authenticateResponse(
+async function authenticateResponse(
   context: StepContext,
   message: UpOf<'authenticateResponse'>,
   procedure: Procedure,
@@ -166,7 +142,7 @@ function isDonorProfile(profile: EisProfile, mno: string): boolean {
 }
 
 /** Key in hand: the profile is built and bound, the second layer put on, the transfer made ready (seed 64 to 67). */
-export async function downloadResponse(
+async function downloadResponse(
   context: StepContext,
   message: UpOf<'downloadResponse'>,
   procedure: Procedure,
@@ -206,7 +182,7 @@ async function protectedTransfer(context: StepContext, procedure: Procedure): Pr
 }
 
 /** The card has answered a script: the installation, the switch or the deletion. */
-export async function scriptReport(
+async function scriptReport(
   context: StepContext,
   message: UpOf<'scriptReport'>,
   procedure: Procedure,
@@ -280,22 +256,6 @@ async function installed(
   };
 }
 
-function scriptBody(
-  context: StepContext,
-  purpose: 'enable' | 'delete',
-  iccid: NonNullable<Procedure['iccid']>,
-  job: ScriptJob,
-): DownBody {
-  return {
-    is: 'script',
-    purpose,
-    iccid,
-    script: job.script,
-    ...(job.rollback === undefined ? {} : { rollback: job.rollback }),
-    deadlineMs: context.switchDeadlineMs,
-  };
-}
-
 /** Looks again at a procedure that waits for words of the eUICC and of the donor; tells the donor our own. */
 export async function confirmation(context: StepContext, procedure: Procedure): Promise<StepOutcome> {
   if (procedure.step !== 'confirming') return { procedure };
@@ -327,7 +287,7 @@ export async function confirmation(context: StepContext, procedure: Procedure): 
 }
 
 /** The device could not do what it was asked for: the procedure ends with its reason. */
-export function failure(context: StepContext, message: UpOf<'failure'>, procedure: Procedure): StepOutcome {
+function failure(context: StepContext, message: UpOf<'failure'>, procedure: Procedure): StepOutcome {
   if (ENDED.has(procedure.step)) return stale(procedure);
   return fail(
     context,
@@ -355,62 +315,6 @@ async function sessionCancelled(
   if (ENDED.has(procedure.step)) return { procedure, ...word };
   const why = [code ?? word.detail, detail ?? []].flat().join(': ');
   return { ...word, procedure: ended(context, procedure, 'failed', why) };
-}
-
-function ended(
-  { clock }: StepContext,
-  procedure: Procedure,
-  step: 'refused' | 'failed',
-  reason: string,
-): Procedure {
-  return { ...procedure, step, reason, endedAt: clock.wall() };
-}
-
-function complete(context: StepContext, procedure: Procedure): StepOutcome {
-  const done = { ...procedure, step: 'completed', endedAt: context.clock.wall() } as const;
-  if (procedure.iccid === undefined) return { procedure: done };
-  return { procedure: done, send: [{ is: 'completed', iccid: procedure.iccid }] };
-}
-
-/** Ends a procedure without a profile and tells the device why. */
-export function refuse(
-  context: StepContext,
-  procedure: Procedure,
-  reason: string,
-  checks?: Extract<DownBody, { is: 'refused' }>['checks'],
-): StepOutcome {
-  return {
-    procedure: ended(context, procedure, 'refused', reason),
-    send: [{ is: 'refused', reason: reason.slice(0, 256), ...(checks === undefined ? {} : { checks }) }],
-  };
-}
-
-/** Ends a procedure that went wrong on the way. */
-export function fail(context: StepContext, procedure: Procedure, reason: string): StepOutcome {
-  return {
-    procedure: ended(context, procedure, 'failed', reason),
-    send: [{ is: 'refused', reason: reason.slice(0, 256) }],
-  };
-}
-
-function stale(procedure: Procedure): StepOutcome {
-  return { procedure, receipt: { outcome: 'duplicate', reason: `the procedure is ${procedure.step}` } };
-}
-
-/** Whether a role refused what was asked: an answer for the device, not a fault of ours. */
-export function isRefusal(error: unknown): error is AgentError {
-  return isAgentError(
-    error,
-    'REFUSED',
-    'NOT_FOUND',
-    'TLV_INVALID',
-    'TLV_MISSING',
-    'TLV_VALUE',
-    'SIGNATURE_INVALID',
-    'CERTIFICATE_INVALID',
-    'KEY_INVALID',
-    'ID_INVALID',
-  );
 }
 
 /** The step for a message that belongs to a procedure; notifications and receipts have their own way. */
