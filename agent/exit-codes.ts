@@ -34,12 +34,6 @@ export const EXIT_CODES = [
     codes: ['CONFIG_INVALID', 'CERTIFICATE_INVALID', 'KEY_INVALID', 'CURVE_UNSUPPORTED'],
   },
   {
-    exit: 14,
-    text: 'a trace cannot be written or read',
-    advice: 'see that the file that is named can be; a copy is never written over a file',
-    codes: ['FILE_FAILED', 'FILE_EXISTS', 'TRACE_INVALID', 'TRACE_DIVERGES'],
-  },
-  {
     exit: 11,
     text: 'another agent uses the state folder',
     advice: 'stop the other agent, or give this one a folder of its own (state.dir)',
@@ -59,9 +53,9 @@ export const EXIT_CODES = [
   },
   {
     exit: 14,
-    text: 'a file of the command line cannot be read or written',
-    advice: 'check its name, the folder and the rights',
-    codes: ['FILE_FAILED'],
+    text: 'a file of the command line, or a trace, cannot be read or written',
+    advice: 'check its name, the folder and the rights; a copy is never written over a file',
+    codes: ['FILE_FAILED', 'FILE_EXISTS', 'TRACE_INVALID', 'TRACE_DIVERGES'],
   },
   {
     exit: 20,

@@ -9,15 +9,14 @@ import type { Eid, Iccid } from '../codec/ids.ts';
 import { type DownMessage, type DownOf, type UpMessage, upMessages } from '../codec/wire.ts';
 import type { MessageLink } from '../transport/message-link.ts';
 import { deviceFilter, formatTopic } from '../transport/topics.ts';
-import { askedPatiently } from './asked-patiently.ts';
-import { listProfiles, startSession, withIsdR } from './card-operations.ts';
+import { firstOrder, makeRequest } from './activation.ts';
 import { cancelSession } from './cancel-session.ts';
 import { carryOut, stepFailure } from './carry-out.ts';
-import { answer, type CarryOutContext, type StepOptions } from './carry-out-context.ts';
+import type { CarryOutContext, StepOptions } from './carry-out-context.ts';
 import type { Device } from './device.ts';
 import type { Journal } from './journal.ts';
 import { createLifeline } from './lifeline.ts';
-import { accepts, type Effect, effectOf, type Event, type Order, reduce, type State } from './machine.ts';
+import { accepts, type Effect, effectOf, type Event, reduce, type State } from './machine.ts';
 import { switchEndedBy } from './last-switch.ts';
 import { wakeMuteCard } from './mute-card.ts';
 import { createNotificationPump } from './notifications.ts';
@@ -55,8 +54,6 @@ export type RuntimeOptions = {
   readonly onState?: (state: State) => void;
 };
 
-/** Data of a short command (ISO/IEC 7816-4). */
-const MAX_SHORT_DATA = 255;
 const HANDLED_KEPT = 128;
 const REPEAT_FIRST_MS = 5_000;
 const REPEAT_MOST_MS = 300_000;
@@ -244,36 +241,10 @@ export async function runAgent(
     },
   };
 
-  const makeRequest = async (order: Order, step: StepOptions): Promise<Event> => {
-    const made = await cardLock.run(async () =>
-      withIsdR(await device.card(step), step, async (channel) => {
-        const profiles = await listProfiles(channel, step);
-        const donor = profiles.find(({ enabled, profileClass }) => enabled && profileClass === 'operational');
-        return {
-          ...(await startSession(channel, step)),
-          donorIccid: donor?.iccid,
-          maxCommandData: channel.maxCommandData,
-        };
-      }),
-    );
-    const { euiccChallenge, euiccInfo1, donorIccid, maxCommandData } = made;
-    return answer(context, order, {
-      is: 'activationRequest',
-      kind: order.kind,
-      imei: device.imei,
-      euiccChallenge,
-      euiccInfo1,
-      ...(donorIccid === undefined ? {} : { donorIccid }),
-      ...(order.resumes === undefined ? {} : { resumes: order.resumes }),
-      ...(options.maxBlockSize === undefined ? {} : { maxBlockSize: options.maxBlockSize }),
-      ...(maxCommandData === undefined || maxCommandData === MAX_SHORT_DATA ? {} : { maxCommandData }),
-    });
-  };
-
   const perform = async (effect: Effect, step: StepOptions): Promise<Event | undefined> => {
     switch (effect.is) {
       case 'makeRequest':
-        return makeRequest(effect.order, step);
+        return makeRequest(context, effect.order, step, options.maxBlockSize);
       case 'deliver':
         await sendQuietly(effect.order.mno, effect.message);
         return undefined;
@@ -367,7 +338,7 @@ export async function runAgent(
     changed();
   });
   try {
-    const activation = activate(options, durable.state, cardLock, signal);
+    const activation = firstOrder(context, options.activationMno, durable.state, { signal });
     const running = [
       listen(),
       work(),
@@ -383,24 +354,6 @@ export async function runAgent(
     lifeline.close();
     unwatch();
   }
-}
-
-/** The first procedure of a card that has no operational profile (seed 61). */
-async function activate(
-  options: RuntimeOptions,
-  state: State,
-  cardLock: { run<T>(work: () => Promise<T>): Promise<T> },
-  signal: AbortSignal,
-): Promise<Order | undefined> {
-  const { activationMno: mno, device, random, clock, log } = options;
-  if (mno === undefined || state.at !== 'idle') return undefined;
-  const profiles = await askedPatiently({ clock, log, signal, device }, () =>
-    cardLock.run(async () =>
-      withIsdR(await device.card({ signal }), { signal }, (channel) => listProfiles(channel, { signal })),
-    ),
-  );
-  if (profiles.some(({ profileClass }) => profileClass === 'operational')) return undefined;
-  return { mno, kind: 'provisioning', transaction: random.bytes(16) };
 }
 
 /** The profile of an installation that has begun and is not reported yet. */

@@ -2,13 +2,12 @@
 // The virtual eUICC's command line: the only place that knows arguments, files, signals and exit codes.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { realClock } from '../base/clock.ts';
 import { AgentError, errorOf, isAgentError } from '../base/errors.ts';
 import { createLog, type LogLevel } from '../base/log.ts';
 import { outliveReaders, visible } from '../base/terminal.ts';
 import { systemRandom } from '../base/random.ts';
-import { CPLC_OCTETS } from '../codec/cplc.ts';
 import { CONTENT_KINDS, type ContentKind } from '../codec/describe-content.ts';
 import type { CurveName } from '../crypto/ec.ts';
 import { createNodeEc } from '../crypto/ec-node.ts';
@@ -18,6 +17,7 @@ import { cardExitOf, EXIT_FAULTS, EXIT_INTERNAL, EXIT_OK, EXIT_USAGE } from './e
 import { cardInfoText, readCardInfo } from './info.ts';
 import { CURVES, writeNewIssuer } from './new-issuer.ts';
 import { openCardCopy, openCardFile } from './open-card.ts';
+import { address, each, eachOid, productionData, serverAddress, whole } from './option-values.ts';
 import {
   type Address,
   serveStdio,
@@ -209,48 +209,6 @@ async function decode(words: readonly string[], flags: DecodeFlags): Promise<voi
   const { text, faults } = await decodeCommand(words, flags, process.stdin);
   print(text);
   if (faults > 0) process.exitCode = EXIT_FAULTS;
-}
-
-function address(defaultPort: number): (text: string) => Address {
-  return (text) => {
-    const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text) ?? [];
-    const port = digits === undefined ? defaultPort : Number(digits);
-    const host = bracketed ?? plain;
-    if (host === undefined || port > 65_535) throw new InvalidArgumentError('Expected HOST:PORT.');
-    return { host: host === '' ? '127.0.0.1' : host, port };
-  };
-}
-
-function whole(most: number, least = 0): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= least && value <= most))
-      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
-    return value;
-  };
-}
-
-function serverAddress(text: string): string {
-  if (!/^[\x21-\x7e]{1,255}$/.test(text))
-    throw new InvalidArgumentError('Expected a host name of at most 255 characters.');
-  return text;
-}
-
-function productionData(text: string): string {
-  const digits = 2 * CPLC_OCTETS;
-  if (text.length === digits && /^[0-9A-Fa-f]*$/.test(text)) return text;
-  throw new InvalidArgumentError(`Expected ${digits} hex digits.`);
-}
-
-function each(text: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, text];
-}
-
-function eachOid(text: string, earlier: readonly string[] = []): readonly string[] {
-  if (!/^[0-2](?:\.\d{1,9}){1,20}$/.test(text)) {
-    throw new InvalidArgumentError('expected an object identifier like 2.999.10.');
-  }
-  return each(text, earlier);
 }
 
 function version(): string {
