@@ -72,7 +72,7 @@ export function answer(
 }
 
 export function onIsdR<T>(
-  context: CarryOutContext,
+  context: Pick<CarryOutContext, 'cardLock' | 'device'>,
   options: StepOptions,
   work: Parameters<typeof withIsdR<T>>[2],
 ): Promise<T> {

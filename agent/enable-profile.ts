@@ -16,7 +16,7 @@ import {
   responseScript,
   type StepOptions,
 } from './carry-out-context.ts';
-import { createClimb } from './ladder.ts';
+import { type Climb, createClimb } from './ladder.ts';
 import type { Event } from './machine.ts';
 import {
   awaitConnectivity,
@@ -25,6 +25,7 @@ import {
   deadlineFrom,
   remainingMs,
 } from './switch-profile.ts';
+import { announcesCommand, restartCard, settleWaitingRefresh } from './waiting-refresh.ts';
 
 type Enable = DownOf<'script'>;
 
@@ -47,6 +48,9 @@ export async function enable(
     elapsedMs: Math.round(context.clock.now() - started),
     ...(ladder.records.length === 0 ? {} : { ladder: ladder.records }),
   });
+  // A switch that waits for its reset would make the card refuse this one, or look as if it had not happened.
+  if (ladder.records.length === 0 && effect.goingBack !== true)
+    await settleWaitingRefresh(context, () => restartCard(context, options), options);
   if (!effect.begun) {
     // A way back that cannot be read is found out about here, where the device still has its network.
     if (command.rollback !== undefined) decodeCommandScript(command.rollback).forEach(decodeCommandApdu);
@@ -118,13 +122,18 @@ function verdict(
   what: { readonly expected: Iccid | undefined; readonly withinMs: number; readonly back: boolean },
   options: StepOptions,
 ): Promise<Connectivity> {
-  const climb = createClimb(
+  const climb = climbOf(context, ladder, what.back, options);
+  return awaitConnectivity({ ...context.probe, climb }, what.expected, what.withinMs, options);
+}
+
+function climbOf(context: CarryOutContext, ladder: Ladder, back: boolean, options: StepOptions): Climb {
+  return createClimb(
     {
       ladder: context.device.modem,
       clock: context.clock,
       log: context.log,
       earlier: ladder.records,
-      back: what.back,
+      back,
       keep(records) {
         ladder.records = records;
         return context.climbed(records);
@@ -132,7 +141,6 @@ function verdict(
     },
     options,
   );
-  return awaitConnectivity({ ...context.probe, climb }, what.expected, what.withinMs, options);
 }
 
 function seen(found: Connectivity): Pick<Report, 'enabledIccid' | 'registration'> {
@@ -159,11 +167,16 @@ async function goBack(
   const { rollback, iccid } = command;
   context.log.write('warn', 'agent.switch', 'going back to the profile that worked', { reason });
   await context.goBack();
+  const settle = (): Promise<void> =>
+    settleWaitingRefresh(context, () => climbOf(context, ladder, true, options).next('card'), options);
+  if (again) await settle();
   const isBack = again && ![iccid, 'none', 'unknown'].includes(await enabledNow(context, options));
   let run: ScriptRun | undefined;
   if (!isBack && rollback !== undefined) {
     run = await playBack(context, rollback, options);
     if (!isSuccess(run.lastSw)) return undefined;
+    // Which profile the card went back to can be asked when it has.
+    if (announcesCommand(run.lastSw)) await settle();
   }
   const expected = await profileToSee(context, options);
   return { run, found: await verdict(context, ladder, { expected, withinMs, back: true }, options) };

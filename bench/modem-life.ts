@@ -27,7 +27,7 @@ import { createTestRadio } from '../modem/sim/test-radio.ts';
 import { ENDED, type Procedure } from '../operator/mno/procedure.ts';
 import { type CardWitness, createCardWitness } from './card-witness.ts';
 import { drawModem, type DrawnModem } from './modem-draw.ts';
-import { leaks, wrongAnswers, wrongCard } from './modem-verdict.ts';
+import { type Exemption, exemptions, leaks, wrongAnswers, wrongCard } from './modem-verdict.ts';
 import { below, type Dice, pick } from './mutate.ts';
 import { createSeededEc } from './seeded-ec.ts';
 
@@ -43,6 +43,8 @@ export type ModemLife = {
   readonly retried: boolean;
   readonly struck: Readonly<Record<string, number>>;
   readonly compared: number;
+  /** What was not looked at. */
+  readonly exempt: readonly Exemption[];
   /** Over every octet at the card's contacts: the same seed gives the same. */
   readonly digest: string;
 };
@@ -100,7 +102,8 @@ export async function liveModem(seed: number, log: Log = silentLog): Promise<Mod
     },
   };
   const lived = plane === 'direct' ? await liveDirect(stage) : await liveManaged(stage, plane);
-  return { label: drawn.label, plane, compared: stage.witness.compared, digest: toHex(digest), ...lived };
+  const exempt = exemptions(stage, lived.struck);
+  return { label: drawn.label, plane, compared: witness.compared, exempt, digest: toHex(digest), ...lived };
 }
 
 /** Seeds in a row begin alike; these do not. */
@@ -228,7 +231,7 @@ async function liveManaged(stage: Stage, plane: 'SCP03' | 'SCP80'): Promise<Live
       verified && event === 'install' ? [iccid] : [],
     );
     const ordered = (await mno.store.procedures(eid)).map((each) => each.iccid);
-    faults.push(...leaks(stage, device, freeChannel), ...wrongAnswers(stage));
+    faults.push(...leaks(stage, device, freeChannel), ...wrongAnswers(stage, device));
     faults.push(...(await wrongCard(inner, { iccid: last.iccid, ordered, told })));
   } catch (error) {
     faults.push(errorOf(error).message);
@@ -324,7 +327,7 @@ async function liveDirect(stage: Stage): Promise<Lived> {
     await clock.settle(modem?.close() ?? Promise.resolve());
     if (!device.equipment.reader.powered) await inner.reset();
     const asked = await openIsdR(inner);
-    faults.push(...leaks(stage, device, asked.channel), ...wrongAnswers(stage));
+    faults.push(...leaks(stage, device, asked.channel), ...wrongAnswers(stage, device));
     faults.push(...(await wrongCard(inner, { iccid, ordered: [iccid], told: [] })));
   } catch (error) {
     faults.push(errorOf(error).message);

@@ -12,22 +12,41 @@ import type { DrawnModem } from './modem-draw.ts';
 
 type Subject = { readonly drawn: DrawnModem; readonly witness: CardWitness };
 
+/** What is not looked at in a run, and why: each is a thing that no driver could have done better. */
+export const EXEMPTIONS = {
+  owners: 'installations whose channels were not counted, since unknown owners took some',
+  unclosable: 'installations whose channels were not counted, since the modem closes none',
+  handles: 'installations whose channels were not counted, since nobody can guess their handles',
+  flips: 'installations whose status words were not compared, since bits flipped within them',
+} as const;
+export type Exemption = keyof typeof EXEMPTIONS;
+
+/** Only what struck in this run, or holds for its modem, exempts it. A way that is configured is tried first, and not the only one. */
+export function exemptions(
+  { drawn }: Pick<Subject, 'drawn'>,
+  struck: SimModem['faults']['struck'],
+): Exemption[] {
+  return [
+    ...(struck['exhaust'] === undefined ? [] : (['owners'] as const)),
+    // Without +CCHC nothing can be closed: a session is used again as long as the line lives.
+    ...(drawn.quirks.missing?.includes('+CCHC') === true ? (['unclosable'] as const) : []),
+    // A handle of 64 bits that got lost on the line cannot be guessed: the card's next reset closes its session.
+    ...(drawn.quirks.sessionIds === 'handles' ? (['handles'] as const) : []),
+    // Bits that flip inside of hex digits change what the card is told or said to have answered, and nothing shows it.
+    ...(struck['flip'] === undefined ? [] : (['flips'] as const)),
+  ];
+}
+
 /** Channels that are open besides the one by which the card is asked, and those that others hold by nature. */
-export function leaks({ drawn, witness }: Subject, modem: SimModem, asking: number): string[] {
-  // Unknown owners took channels, which nobody but they may be said to have leaked.
-  if (modem.faults.struck['exhaust'] !== undefined) return [];
-  // Without +CCHC nothing can be closed: a session is used again as long as the line lives.
-  if (drawn.quirks.missing?.includes('+CCHC') === true) return [];
-  // A handle of 64 bits that got lost on the line cannot be guessed: the card's next reset closes its session.
-  if (drawn.quirks.sessionIds === 'handles') return [];
-  const open = witness.openChannels().filter((channel) => channel !== asking);
-  const allowed = drawn.quirks.ownLpa === true ? 1 : 0;
+export function leaks(subject: Subject, modem: SimModem, asking: number): string[] {
+  if (exemptions(subject, modem.faults.struck).some((each) => each !== 'flips')) return [];
+  const open = subject.witness.openChannels().filter((channel) => channel !== asking);
+  const allowed = subject.drawn.quirks.ownLpa === true ? 1 : 0;
   return open.length > allowed ? [`channels ${open.join(', ')} are left open`] : [];
 }
 
-/** Bits that flip inside of hex digits change what the card is told or said to have answered, and nothing shows it. */
-export function wrongAnswers({ drawn, witness }: Subject): readonly string[] {
-  return drawn.faults.some(({ kind }) => kind === 'flip') ? [] : witness.unbelievable;
+export function wrongAnswers(subject: Subject, modem: SimModem): readonly string[] {
+  return exemptions(subject, modem.faults.struck).includes('flips') ? [] : subject.witness.unbelievable;
 }
 
 /**

@@ -1,6 +1,7 @@
 // The main job on a bad air: coverage that comes and goes all the time cuts the IP path with it, and both procedures still end.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { upMessages } from '../codec/wire.ts';
 import { openMainJobWorld } from './main-job-world.ts';
 
 const PLMNS = ['99970', '99901', '99902'] as const;
@@ -47,6 +48,29 @@ test('a profile whose network is not on the air is given up, and the device goes
     const enabled = Object.entries(profiles).filter(([, state]) => state === 'enabled');
     assert.equal(enabled.length, 1);
     assert.match(enabled[0]?.[0] ?? '', /^8999900/, 'the bootstrap profile');
+  } finally {
+    await world.close();
+  }
+});
+
+test('a modem that ignores its card does not keep the device from going back, nor wait for the profile that it leaves', async () => {
+  const world = await openMainJobWorld({ profileBytes: 3_000, sim: { quirks: { proactive: 'ignored' } } });
+  const ladders: string[] = [];
+  world.tamper((message) => {
+    if (!message.topic.endsWith('/up')) return message;
+    const said = upMessages.decode(message.payload);
+    if (said.is === 'scriptReport' && said.outcome === 'rolled-back')
+      ladders.push((said.ladder ?? []).flatMap(({ step, back }) => (back === true ? [step] : [])).join(', '));
+    return message;
+  });
+  try {
+    world.radio.setCoverage('99901', false);
+    const { step, reason } = await world.run('provisioning');
+    assert.equal(step, 'failed', reason);
+    assert.deepEqual([...new Set(ladders)], ['refresh, radio-cycle']);
+    const { profiles } = await world.stopAndAsk();
+    const enabled = Object.entries(profiles).filter(([, state]) => state === 'enabled');
+    assert.match(enabled.map(([iccid]) => iccid).join(), /^8999900\d+$/, 'the bootstrap profile');
   } finally {
     await world.close();
   }

@@ -51,8 +51,8 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
   /** Sessions that the modem refuses to close: used again instead of leaking another one. */
   const idle = new Map<string, CardSession & Held>();
   const sweepDue = new Set<CardWayKind>(ways.map(({ kind }) => kind));
-  /** Ways over which something is likely open that nobody uses. */
-  const owed = new Set<CardWayKind>();
+  /** Ways over which something is likely open that nobody uses: also from an earlier line, which may have taken another way than this one. */
+  const owed = new Set<CardWayKind>(options.leftOpen.map(({ way }) => way));
   let leftOpen = options.leftOpen;
   let remedied = false;
 
@@ -93,6 +93,11 @@ export function createCardSessions(options: CardSessionsOptions): CardSessions {
       // Channels that a dead client left open look like this, and an answer that was lost has left one: close them, and try once more.
       const cured = isAgentError(error, 'AT_ERROR', 'AT_TIMEOUT', 'AT_ANSWER') || lacksChannel(error);
       if (!isAgentError(error, 'CARD_STATUS')) owed.add(over.kind);
+      if (isAgentError(error, 'LINK_CLOSED')) {
+        // The line ended within the opening: the next one hears that something may be open, by any number of this way.
+        leftOpen = [...leftOpen, ...over.sweepIds.slice(0, 1).map((id) => ({ way: over.kind, id }))];
+        await tellOpen();
+      }
       if (!cured) throw error;
       await sweep(over);
       return over.open(aid, how).catch((again: unknown) => {
