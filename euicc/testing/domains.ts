@@ -9,6 +9,7 @@ import type { Scp80Target } from '../../crypto/scp80-host.ts';
 import { mandated } from '../profile-samples.ts';
 import { type Keyset, keysetOf, type ManagementSession, openManagement } from './management.ts';
 import { sendRemote, targetOf } from './ota.ts';
+import { securityDomain } from './security-domain.ts';
 import { exchange, openIsdR, selectAid } from './terminal.ts';
 import {
   createWorld,
@@ -40,6 +41,7 @@ export const TAR_SUB_SD = fromHex('B20101');
 
 type Keys = Keyset & { readonly type?: number };
 
+/** Number 40, the operator's, is personalized, and its packets need a checksum. */
 function domain(
   aid: Uint8Array,
   tar: Uint8Array,
@@ -47,32 +49,22 @@ function domain(
   id: number,
   counter?: Uint8Array,
 ): ProfileElement {
-  return {
-    type: 'securityDomain',
-    value: {
-      header: mandated(id),
-      instance: {
-        applicationLoadPackageAid: fromHex('A0000001515350'),
-        classAid: fromHex('A000000151535041'),
-        instanceAid: aid,
-        applicationPrivileges: fromHex('82DC00'),
-        lifeCycleState: Uint8Array.of(id === 40 ? 0x0f : 0x07),
-        applicationSpecificParametersC9: fromHex('810280008201F08301F08701F0'),
-        applicationParameters: {
-          uiccToolkit: Uint8Array.of(1, 0, 0, 0, 0, 2, 1, id === 40 ? 0x02 : 0x00, tar.length, ...tar, 0),
-        },
-      },
-      keyList: keysets.flatMap(({ kvn, enc, mac, dek, type = 0x88 }) =>
-        [enc, mac, dek].map((key, index) => ({
-          keyUsageQualifier: Uint8Array.of([0x18, 0x14, 0x48][index] ?? 0),
-          keyIdentifier: Uint8Array.of(index + 1),
-          keyVersionNumber: Uint8Array.of(kvn),
-          ...(counter === undefined ? {} : { keyCounterValue: counter }),
-          keyComponents: [{ keyType: Uint8Array.of(type), keyData: key.reveal() }],
-        })),
-      ),
-    },
-  };
+  return securityDomain({
+    aid,
+    tar,
+    id,
+    lifeCycleState: id === 40 ? 0x0f : 0x07,
+    minimumSecurityLevel: id === 40 ? 0x02 : 0x00,
+    keyList: keysets.flatMap(({ kvn, enc, mac, dek, type = 0x88 }) =>
+      [enc, mac, dek].map((key, index) => ({
+        keyUsageQualifier: Uint8Array.of([0x18, 0x14, 0x48][index] ?? 0),
+        keyIdentifier: Uint8Array.of(index + 1),
+        keyVersionNumber: Uint8Array.of(kvn),
+        ...(counter === undefined ? {} : { keyCounterValue: counter }),
+        keyComponents: [{ keyType: Uint8Array.of(type), keyData: key.reveal() }],
+      })),
+    ),
+  });
 }
 
 const application: ProfileElement = {

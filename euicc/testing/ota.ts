@@ -26,6 +26,7 @@ import {
 } from '../../crypto/scp80-host.ts';
 import { mandated, USIM_AID } from '../profile-samples.ts';
 import { type OsSecrets, osPackage } from './os-profile.ts';
+import { securityDomain } from './security-domain.ts';
 import { exchange } from './terminal.ts';
 import { createTestPki } from './pki.ts';
 import { createWorld, ec, ICCID_A, ISD_R_KEYS, sampleMetadata, type World } from './world.ts';
@@ -71,40 +72,30 @@ const NONE = Uint8Array.of(0xff);
 
 type Pair = { readonly kic: Scp80Key; readonly kid: Scp80Key };
 
-function securityDomain(
+function otaDomain(
   aid: Uint8Array,
   tar: Uint8Array,
   keysets: readonly (readonly [version: number, keys: Pair])[],
   id: number,
 ): ProfileElement {
-  return {
-    type: 'securityDomain',
-    value: {
-      header: mandated(id),
-      instance: {
-        applicationLoadPackageAid: fromHex('A0000001515350'),
-        classAid: fromHex('A000000151535041'),
-        instanceAid: aid,
-        applicationPrivileges: fromHex('82DC00'),
-        lifeCycleState: Uint8Array.of(0x0f),
-        applicationSpecificParametersC9: fromHex('810280008201F08301F08701F0'),
-        applicationParameters: {
-          uiccToolkit: Uint8Array.of(1, 0, 0, 0, 0, 2, 1, SECURE, tar.length, ...tar, 0),
-        },
-      },
-      keyList: keysets.flatMap(([version, keys]) =>
-        [keys.kic, keys.kid].map(({ algorithm, key: value }, index) => ({
-          keyUsageQualifier: Uint8Array.of(index === 0 ? 0x18 : 0x14),
-          keyIdentifier: Uint8Array.of(index + 1),
-          keyVersionNumber: Uint8Array.of(version),
-          ...(version === 2 ? { keyCounterValue: fromHex('0000000100') } : {}),
-          keyComponents: [
-            { keyType: Uint8Array.of(algorithm === 'aes' ? 0x88 : 0x80), keyData: value.reveal() },
-          ],
-        })),
-      ),
-    },
-  };
+  return securityDomain({
+    aid,
+    tar,
+    id,
+    lifeCycleState: 0x0f,
+    minimumSecurityLevel: SECURE,
+    keyList: keysets.flatMap(([version, keys]) =>
+      [keys.kic, keys.kid].map(({ algorithm, key: value }, index) => ({
+        keyUsageQualifier: Uint8Array.of(index === 0 ? 0x18 : 0x14),
+        keyIdentifier: Uint8Array.of(index + 1),
+        keyVersionNumber: Uint8Array.of(version),
+        ...(version === 2 ? { keyCounterValue: fromHex('0000000100') } : {}),
+        keyComponents: [
+          { keyType: Uint8Array.of(algorithm === 'aes' ? 0x88 : 0x80), keyData: value.reveal() },
+        ],
+      })),
+    ),
+  });
 }
 
 function rfm(
@@ -146,8 +137,8 @@ export function otaPackage(secrets?: OsSecrets): Uint8Array {
   const elements = decodeProfilePackage(osPackage(secrets));
   const versions = Object.entries(KEYSETS).map(([version, keys]) => [Number(version), keys] as const);
   const more = [
-    securityDomain(MNO_SD, TAR.domain, versions, 40),
-    securityDomain(OTHER_SD, TAR.otherDomain, [[1, OTHER_KEYS]], 41),
+    otaDomain(MNO_SD, TAR.domain, versions, 40),
+    otaDomain(OTHER_SD, TAR.otherDomain, [[1, OTHER_KEYS]], 41),
     rfm(TAR.files, 42),
     rfm(TAR.usim, 43, { access: NONE, adfAccess: FULL, domain: MNO_SD }),
     rfm(TAR.open, 44, { level: 0x00 }),
