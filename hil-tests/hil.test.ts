@@ -9,13 +9,13 @@ import { latin1, type TraceEntry } from '../codec/modem-trace.ts';
 import { AID_ISD_R } from '../codec/ids.ts';
 import { rawLine } from '../modem/at-commands.ts';
 import { openAtSession } from '../modem/at-session.ts';
-import { createLinkPair } from '../modem/byte-link.ts';
 import { openModem } from '../modem/modem.ts';
 import { parseFault } from '../modem/sim/faults.ts';
 import { PERSONALITIES } from '../modem/sim/personalities.ts';
 import { createSimModem } from '../modem/sim/sim-modem.ts';
 import { createTestCard } from '../modem/sim/test-card.ts';
 import { createTestRadio } from '../modem/sim/test-radio.ts';
+import { linkTo } from '../modem/testing-driver.ts';
 import { createTraceRedactor } from '../modem/trace-redaction.ts';
 import { READ_STEPS } from './hil-reads.ts';
 import { type HilPlan, type HilReport, type HilTarget, runHil } from './hil-run.ts';
@@ -250,11 +250,7 @@ test('a PIN is never tried, whatever is asked for', async () => {
   const card = createTestCard({ pin: '4711' });
   const imei = '358240050000017' as Parameters<typeof createSimModem>[0]['imei'];
   const device = createSimModem({ card, radio: createTestRadio(), clock, log: silentLog, imei });
-  const connect: HilTarget['openLine'] = async (around) => {
-    const [link, peer] = createLinkPair();
-    device.connect(peer);
-    return around(link);
-  };
+  const connect: HilTarget['openLine'] = async (around) => around(await linkTo(device)());
   const target: HilTarget = {
     name: 'locked',
     clock,

@@ -1,61 +1,39 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesUtf8, fromHex, toHex, utf8Bytes } from '../base/bytes.ts';
+import { fromHex, toHex, utf8Bytes } from '../base/bytes.ts';
 import { createVirtualClock, type VirtualClock } from '../base/clock.ts';
 import { isAgentError, type ErrorCode } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { attention, csim, openLogicalChannel, rawLine, registration, serialNumber } from './at-commands.ts';
 import { cmeErrorOf, openAtSession, type AtEvent, type AtSession } from './at-session.ts';
-import { createLinkPair, type ByteLink } from './byte-link.ts';
+import { createLinkPair } from './byte-link.ts';
+import { createTestingModem, ok, SYNC_ANSWERS, type TestingModem } from './testing-modem.ts';
 
 type Rig = {
   readonly session: AtSession;
   readonly clock: VirtualClock;
+  /** Every command line in order. */
   readonly sent: string[];
   readonly events: AtEvent[];
   /** Sends text as the modem does, at any time. */
-  readonly say: (text: string) => Promise<void>;
-  readonly peer: ByteLink;
+  readonly say: TestingModem['say'];
+  readonly close: TestingModem['close'];
 };
 
 /** A session whose other end answers each line by `answer`; undefined keeps silent. */
 function rig(answer: (line: string) => string | undefined): Rig {
-  const [link, peer] = createLinkPair();
+  const { link, heard, say, close } = createTestingModem(answer);
   const clock = createVirtualClock();
   const session = openAtSession({ link, clock, log: silentLog });
-  const sent: string[] = [];
   const events: AtEvent[] = [];
   session.subscribe((event) => events.push(event));
-  const say = (text: string): Promise<void> => peer.write(utf8Bytes(text));
-  const serve = async (): Promise<void> => {
-    let typed = '';
-    for await (const chunk of peer.read) {
-      typed += bytesUtf8(chunk);
-      for (let end = typed.indexOf('\r'); end >= 0; end = typed.indexOf('\r')) {
-        const line = typed.slice(0, end);
-        typed = typed.slice(end + 1);
-        sent.push(line);
-        const text = answer(line);
-        if (text !== undefined) await say(text);
-      }
-    }
-  };
-  void serve();
-  return { session, clock, sent, events, say, peer };
+  return { session, clock, sent: heard, events, say, close };
 }
 
 const failsWith =
   (code: ErrorCode) =>
   (error: unknown): boolean =>
     isAgentError(error, code);
-const ok = (info: string): string => `\r\n${info}\r\n\r\nOK\r\n`;
-/** What a working modem says to the commands that find the way back. */
-const syncAnswers: Readonly<Record<string, string>> = {
-  'AT+CMEE?': ok('+CMEE: 1'),
-  'ATQ0V1E0+CFUN?': ok('+CFUN: 1'),
-  'AT+CREG?': ok('+CREG: 0,1'),
-  'ATQ0V1E0+CSQ': ok('+CSQ: 20,99'),
-};
 const SELECT = fromHex('00A40004023F00');
 
 test('an answer in any spelling is the same answer', async () => {
@@ -140,7 +118,7 @@ test('a late answer is never taken for the answer of the next command', async ()
   const { session, clock, say, sent, events } = rig((line) => {
     if (line.startsWith('AT+CSIM=14')) return undefined;
     if (line.startsWith('AT+CSIM')) return ok('+CSIM: 4,"6A82"');
-    return syncAnswers[line];
+    return SYNC_ANSWERS[line];
   });
   await assert.rejects(clock.settle(session.run(csim, [SELECT], { timeoutMs: 50 })), failsWith('AT_TIMEOUT'));
   const next = session.run(csim, [fromHex('00A40004')]);
@@ -152,7 +130,7 @@ test('a late answer is never taken for the answer of the next command', async ()
 
 test('a late answer that comes before anything else was asked is dropped too', async () => {
   const { session, clock, say } = rig(
-    (line) => syncAnswers[line] ?? (line === 'AT+X' ? undefined : ok('+Y')),
+    (line) => SYNC_ANSWERS[line] ?? (line === 'AT+X' ? undefined : ok('+Y')),
   );
   await assert.rejects(
     clock.settle(session.run(rawLine, ['AT+X'], { timeoutMs: 50 })),
@@ -165,7 +143,7 @@ test('a late answer that comes before anything else was asked is dropped too', a
 
 test('late answers to earlier attempts of finding the way back do not count for later ones', async () => {
   const { session, clock, say, sent } = rig((line) =>
-    line === 'AT+X' || line === 'AT+CMEE?' ? undefined : (syncAnswers[line] ?? ok('+Y')),
+    line === 'AT+X' || line === 'AT+CMEE?' ? undefined : (SYNC_ANSWERS[line] ?? ok('+Y')),
   );
   await assert.rejects(
     clock.settle(session.run(rawLine, ['AT+X'], { timeoutMs: 50 })),
@@ -190,7 +168,7 @@ test('a modem that answers in numbers, or not at all, is made to answer in words
     let words = false;
     const { session, clock } = rig((line) => {
       words ||= line.startsWith('ATQ0V1');
-      if (words) return syncAnswers[line] ?? ok('+Y');
+      if (words) return SYNC_ANSWERS[line] ?? ok('+Y');
       return line === 'AT+CMEE?' && numeric !== '' ? `+CMEE: 0\r\n${numeric}` : numeric;
     });
     await assert.rejects(clock.settle(session.run(attention, [])), failsWith('AT_TIMEOUT'));
@@ -202,7 +180,7 @@ test('a result code that is there twice does not shift the answers', async () =>
   const { session, clock } = rig((line) => {
     if (line === 'AT') return '\r\nOK\r\n\r\nOK\r\n';
     if (line.startsWith('AT+CSIM')) return ok('+CSIM: 4,"6A82"');
-    return syncAnswers[line];
+    return SYNC_ANSWERS[line];
   });
   await clock.settle(session.run(attention, []));
   await clock.advance(1);
@@ -213,7 +191,7 @@ test('an answer that goes on after its result code does not shift the answers', 
   let owed = '\r\nOK\r\n';
   const { session, clock, say } = rig((line) => {
     if (line === 'AT+CGSN') return '\r\nERROR\r\n';
-    const text = owed + (syncAnswers[line] ?? ok('+CSIM: 4,"6A82"'));
+    const text = owed + (SYNC_ANSWERS[line] ?? ok('+CSIM: 4,"6A82"'));
     owed = '';
     return text;
   });
@@ -231,7 +209,7 @@ test('an echo is no part of the answer', async () => {
 test('a torn answer is refused and the next command gets its own', async () => {
   let torn = true;
   const { session, clock } = rig((line) => {
-    if (!line.startsWith('AT+CSIM')) return syncAnswers[line];
+    if (!line.startsWith('AT+CSIM')) return SYNC_ANSWERS[line];
     const text = torn ? ok('+CSIM: 8,"1290') : ok('+CSIM: 4,"9000"');
     torn = false;
     return text;
@@ -249,7 +227,7 @@ test('what no card can have said is no answer', async () => {
 
 test('cancelling lets the caller go at once and leaves the next call whole', async () => {
   const { session, clock, say } = rig(
-    (line) => syncAnswers[line] ?? (line === 'AT+Y' ? ok('+Y') : undefined),
+    (line) => SYNC_ANSWERS[line] ?? (line === 'AT+Y' ? ok('+Y') : undefined),
   );
   const stop = new AbortController();
   const cancelled = session.run(rawLine, ['AT+X'], { signal: stop.signal });
@@ -277,11 +255,11 @@ test('closing rejects who waits and all who come later', async () => {
 });
 
 test('a line that goes away in mid-answer rejects who waits', async () => {
-  const { session, clock, peer, say } = rig(() => undefined);
+  const { session, clock, close, say } = rig(() => undefined);
   const waiting = session.run(attention, []);
   await say('\r\n+CSI');
   await clock.advance(1);
-  await peer.close();
+  await close();
   await assert.rejects(waiting, failsWith('LINK_CLOSED'));
 });
 
@@ -305,7 +283,7 @@ test('the IMEI is taken with or without prefix and version', async () => {
 
 test('an answer without an end is refused before it fills the memory, and the next command gets its own', async () => {
   const { session, clock } = rig((line) =>
-    line === 'AT+X' ? '+X: 1234567890\r\n'.repeat(100_000) : (syncAnswers[line] ?? ok('+Y')),
+    line === 'AT+X' ? '+X: 1234567890\r\n'.repeat(100_000) : (SYNC_ANSWERS[line] ?? ok('+Y')),
   );
   await assert.rejects(clock.settle(session.run(rawLine, ['AT+X'])), failsWith('AT_ANSWER'));
   assert.deepEqual(await clock.settle(session.run(rawLine, ['AT+Y'])), ['+Y']);
@@ -313,6 +291,6 @@ test('an answer without an end is refused before it fills the memory, and the ne
 
 test('blanks without end, where patterns allow any number, keep nobody busy', async () => {
   const blanks = ' '.repeat(16_000);
-  const { session, clock } = rig((line) => syncAnswers[line] ?? `\r\n+CSIM: 4,${blanks}x\r\nOK\r\n`);
+  const { session, clock } = rig((line) => SYNC_ANSWERS[line] ?? `\r\n+CSIM: 4,${blanks}x\r\nOK\r\n`);
   await assert.rejects(clock.settle(session.run(csim, [SELECT])), failsWith('AT_ANSWER'));
 });

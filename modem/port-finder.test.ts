@@ -14,6 +14,7 @@ import type { SimQuirks } from './sim/quirks.ts';
 import { createSimModem } from './sim/sim-modem.ts';
 import { createTestCard } from './sim/test-card.ts';
 import { createTestRadio } from './sim/test-radio.ts';
+import { linkTo } from './testing-driver.ts';
 
 const IMEI = '490154203237518';
 const OTHER_IMEI = '356938035643809';
@@ -27,7 +28,7 @@ const entry = (path: string, interface_: string, socket = '1-1'): PortEntry => (
   usb: { device: '2c7c:0125', socket, interface: interface_ },
 });
 
-type Behind = () => ByteLink;
+type Behind = () => Promise<ByteLink>;
 
 function modemBehind(clock: VirtualClock, quirks: Partial<SimQuirks> = {}, imei = IMEI): Behind {
   const sim = createSimModem({
@@ -38,16 +39,12 @@ function modemBehind(clock: VirtualClock, quirks: Partial<SimQuirks> = {}, imei 
     imei: parseImei(imei),
     quirks,
   });
-  return () => {
-    const [link, peer] = createLinkPair();
-    sim.connect(peer);
-    return link;
-  };
+  return linkTo(sim);
 }
 
 /** A port that says the same to everything. */
 function voiceBehind(says: Uint8Array): Behind {
-  return () => {
+  return async () => {
     const [link, peer] = createLinkPair();
     void (async () => {
       for await (const heard of peer.read) if (heard.length > 0) await peer.write(says).catch(() => {});
@@ -184,7 +181,7 @@ test('a wrong port is told with what was heard on it', async () => {
     [Uint8Array.of(), 'nothing'],
   ] as const) {
     const clock = createVirtualClock();
-    const openLink = async (): Promise<ByteLink> => voiceBehind(says)();
+    const openLink = voiceBehind(says);
     await assert.rejects(clock.settle(openModem({ openLink, clock, log: silentLog })), (error) => {
       assert.ok(isAgentError(error, 'AT_TIMEOUT'));
       assert.equal(error.data['heard'], heard);

@@ -8,8 +8,8 @@ export type TestingModem = {
   /** Every command line in order. */
   readonly heard: string[];
   /** Says something at any time. */
-  say(text: string): Promise<void>;
-  close(): Promise<void>;
+  readonly say: (text: string) => Promise<void>;
+  readonly close: () => Promise<void>;
 };
 
 /** An information line and OK, as most modems spell it. */
