@@ -1,3 +1,4 @@
+// One program at a card: ports of one modem that nothing but the modem's own identity tells apart.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test, type TestContext } from 'node:test';

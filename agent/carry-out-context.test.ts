@@ -1,3 +1,4 @@
+// What a message of an order may hold: the largest that comes, and what no message takes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EMPTY } from '../base/bytes.ts';

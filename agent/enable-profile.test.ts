@@ -1,3 +1,4 @@
+// Enabling a profile with a modem that needs help: the ladder, the way back, and power cuts on both.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualClock, sleep, type VirtualClock } from '../base/clock.ts';

@@ -1,3 +1,4 @@
+// What is remembered of a switch that ended, however it ended.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { completeEid, parseIccid } from '../codec/ids.ts';

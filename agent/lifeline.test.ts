@@ -1,3 +1,4 @@
+// When a device that reaches no operator makes its modem begin anew, and when it leaves it alone.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualClock } from '../base/clock.ts';

@@ -1,3 +1,4 @@
+// The device over a modem that an earlier life of the program left in the middle of something.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TEST_PROFILES } from '../modem/sim/test-card.ts';

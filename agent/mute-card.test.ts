@@ -1,3 +1,4 @@
+// A card that is silent, and one that only seems so.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualClock } from '../base/clock.ts';

@@ -1,3 +1,4 @@
+// The network and the data context of a simulated modem, looked after for hours of virtual time.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

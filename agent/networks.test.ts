@@ -1,3 +1,4 @@
+// `euicc-agent modem networks` over TCP.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';

@@ -1,3 +1,4 @@
+// Notifications on their way to the operator: kept, sent again, refused, unreadable.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toHex } from '../base/bytes.ts';

@@ -1,3 +1,4 @@
+// The PIN of the configuration over many starts of device and modem: how often it is tried.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

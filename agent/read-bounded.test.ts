@@ -1,3 +1,4 @@
+// Files of every kind that a user may name.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+// `euicc-agent status` in words, from what the state folder holds.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

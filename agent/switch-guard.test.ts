@@ -1,3 +1,4 @@
+// The look at the profile after restarts of device and modem, and what the operator hears of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualClock } from '../base/clock.ts';

@@ -1,3 +1,4 @@
+// Octets of strangers on the way to a terminal.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { visible } from './terminal.ts';

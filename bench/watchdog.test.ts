@@ -1,3 +1,4 @@
+// Threads that are stuck, and threads that move.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';

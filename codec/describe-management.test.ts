@@ -1,3 +1,4 @@
+// Commands to security domains in words (GlobalPlatform Card Specification, 11).
 import { deepEqual, match } from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromHex } from '../base/bytes.ts';

@@ -1,3 +1,4 @@
+// Scenario #3 as octets (GlobalPlatform Amendment A 3.5, Amendment E).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';

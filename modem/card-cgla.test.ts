@@ -1,3 +1,4 @@
+// +CGLA (3GPP TS 27.007, 8.43) and the class of what goes through it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytesUtf8, fromHex, utf8Bytes } from '../base/bytes.ts';

@@ -1,3 +1,4 @@
+// The data context, in every spelling of the commands and on the simulated modem.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualClock } from '../base/clock.ts';

@@ -1,3 +1,4 @@
+// How long commands wait whose answers never come.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromHex } from '../base/bytes.ts';

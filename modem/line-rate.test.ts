@@ -1,3 +1,4 @@
+// Raising and giving back the rate of a line, with modems and wires that keep to less than they say.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toHex } from '../base/bytes.ts';

@@ -1,3 +1,4 @@
+// Who holds a port, as far as it can be seen.
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+// What modems say of signal, operator and SIM, in every spelling.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualClock } from '../base/clock.ts';

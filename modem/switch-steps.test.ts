@@ -1,3 +1,4 @@
+// The steps that make a modem look at its card again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModemOptions } from './modem.ts';

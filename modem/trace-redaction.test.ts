@@ -1,3 +1,4 @@
+// Traces without secrets and identities: what is covered, what stays, and that they still play.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';

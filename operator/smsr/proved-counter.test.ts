@@ -1,3 +1,4 @@
+// Which answers of a card prove that it has taken a counter.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Secret } from '../../base/log.ts';
