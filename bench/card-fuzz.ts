@@ -17,7 +17,7 @@ import { createWatch, type Watch } from './card-watch.ts';
 import { atLeast, atMost, type Run } from './figure.ts';
 import { below, type Dice, mutate, pick } from './mutate.ts';
 
-const DEFAULT_COMMANDS = 50_000;
+const DEFAULT_COMMANDS = 1_000_000;
 /** A card is made anew after so many commands, so that one broken state does not hide what comes after. */
 const COMMANDS_A_CARD = 5000;
 const COMMANDS_A_CHECK = 500;
