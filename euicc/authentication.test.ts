@@ -151,6 +151,22 @@ describe('AuthenticateServer answers', () => {
     assert.equal(answer.value.downloadErrorCode, 'invalidCertificate');
   });
 
+  test('undefinedError where something breaks that nobody foresaw, and the next server as ever', async () => {
+    let isBroken = true;
+    const cardEc = {
+      ...ec,
+      sign: (...input: Parameters<typeof ec.sign>) => {
+        if (isBroken) throw new Error('the engine is broken');
+        return ec.sign(...input);
+      },
+    };
+    const { card, pki } = await createWorld({ cardEc });
+    const isdR = await openIsdR(card);
+    assert.equal(await authenticate(isdR, pki), 'undefinedError');
+    isBroken = false;
+    assert.equal(await authenticate(isdR, pki), 'ok');
+  });
+
   test('no challenge, another challenge, and the same one twice', async () => {
     const { card, pki } = await createWorld();
     const isdR = await openIsdR(card);

@@ -1,5 +1,5 @@
 // The virtual eUICC: a chip in its socket. Power on makes a session of the card OS over the stored state; power off ends it.
-import { AgentError } from '../base/errors.ts';
+import { AgentError, errorOf } from '../base/errors.ts';
 import { createLock } from '../base/lock.ts';
 import { type Log, Secret, silentLog } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -112,6 +112,8 @@ async function powerOn({ store, ec, random, log = silentLog, transmission }: Eui
       findStaticKey: (smdpOid, publicKey) => findStaticKey(state, smdpOid, publicKey),
       isServed: (smdpOid) => isServed(state, smdpOid),
       isUsed: (transactionId) => isUsedTransaction(state, transactionId),
+      unforeseen: (error) =>
+        log.write('error', 'euicc.es10', 'an authentication failed', { error: errorOf(error).stack ?? '' }),
     },
   });
   const es10: Es10 = {

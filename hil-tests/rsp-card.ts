@@ -67,6 +67,9 @@ export function createRspCard(options: {
       findStaticKey: () => undefined,
       isServed: () => true,
       isUsed: () => false,
+      unforeseen: (error) => {
+        throw error;
+      },
     },
   });
   const installed: InstalledProfile[] = [];

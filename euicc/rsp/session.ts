@@ -1,5 +1,6 @@
 // The RSP session of an eUICC: challenge, AuthenticateServer, PrepareDownload, CancelSession (SGP.22 5.7.5 to 5.7.14). Volatile.
 import { equalBytes } from '../../base/bytes.ts';
+import { isAgentError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 import { encodeTlv } from '../../codec/ber-tlv.ts';
 import {
@@ -61,6 +62,8 @@ export type SessionHost = {
   readonly isServed: (smdpOid: string) => boolean;
   /** Whether a transaction without a server has installed its profile before. */
   readonly isUsed: (transactionId: Uint8Array) => boolean;
+  /** Hears of an error that nobody foresaw: the server gets `undefinedError` for it. */
+  readonly unforeseen: (error: unknown) => void;
 };
 
 export type RspSession = {
@@ -106,6 +109,17 @@ export function createRspSession(options: {
     challenge = undefined;
     authenticated = undefined;
     prepared = undefined;
+  };
+
+  /** The server must not wait for an answer because something broke. */
+  const told = <R>(work: () => R): R | 'undefinedError' => {
+    try {
+      return work();
+    } catch (error) {
+      if (isAgentError(error)) throw error;
+      host.unforeseen(error);
+      return 'undefinedError';
+    }
   };
 
   const authenticate = (
@@ -231,7 +245,7 @@ export function createRspSession(options: {
     authenticateServer(bytes) {
       const request = AuthenticateServerRequest.decode(bytes);
       const { transactionId } = ServerSigned1.decode(request.serverSigned1);
-      const result = authenticate(request);
+      const result = told(() => authenticate(request));
       if (typeof result === 'string') {
         end();
         const value = { transactionId, authenticateErrorCode: result };
